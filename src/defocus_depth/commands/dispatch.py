@@ -1,0 +1,82 @@
+"""Turns a table of command modules into a command line that imports only the command it runs.
+
+Exit codes: 0 done, 1 a verdict that says no, 2 bad usage or input (one line on stderr).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, DefocusDepthError
+
+EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives (`module` holds `Options` and `run`) and the line that lists it."""
+
+    module: str
+    summary: str
+
+
+def main(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` (default: the process's arguments) names; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(program, commands))
+        return EXIT_OK if arguments else EXIT_BAD_INPUT
+    name, rest = arguments[0], arguments[1:]
+    if name not in commands:
+        print(f"{program}: expected one of {', '.join(commands)}, got {name!r}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return _run(f"{program} {name}", commands[name], rest)
+
+
+def _run(program: str, command: Command, arguments: list[str]) -> int:
+    import tyro
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        module = importlib.import_module(command.module)
+        options = tyro.cli(module.Options, prog=program, args=arguments, description=command.summary)
+        return module.run(options)
+    except DefocusDepthError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        print(f"{program}: expected Python package {error.name!r}, which is not installed: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as error:  # tyro: 0 after --help, 2 after bad usage
+        return error.code if isinstance(error.code, int) else EXIT_BAD_INPUT
+
+
+def _overview(program: str, commands: Mapping[str, Command]) -> str:
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in commands.items()]
+    return "\n".join([f"usage: {program} COMMAND [OPTIONS]   ({program} COMMAND --help)", "", *lines])
+
+
+def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
+    """Write `figures` to `path` atomically, sorted and indented; NaN is refused. Nothing when `path` is None."""
+    if path is None:
+        return
+    try:
+        text = json.dumps(figures, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--json {path}: expected a writable file and finite figures: {error}") from error
