@@ -1,0 +1,22 @@
+"""Everything is in setup.cfg except the share folder that ament looks for: its files are listed here by pattern."""
+
+from glob import glob
+from os.path import dirname, isfile
+
+from setuptools import setup
+
+SHARE = "share/defocus_depth"
+
+
+def share_files():
+    """(destination, files) for the ament marker, the manifest, launch/ and config/ with its subfolders."""
+    found = [path for folder in ("launch", "config") for path in glob(f"{folder}/**", recursive=True) if isfile(path)]
+    folders = sorted({dirname(path) for path in found})
+    return [
+        ("share/ament_index/resource_index/packages", ["resource/defocus_depth"]),
+        (SHARE, ["package.xml"]),
+        *((f"{SHARE}/{folder}", sorted(path for path in found if dirname(path) == folder)) for folder in folders),
+    ]
+
+
+setup(data_files=share_files())
