@@ -1,1 +1,7 @@
+"""The focal-stack folder (schema 1): what capture writes and everything else reads."""
 
+from .reader import find_stacks, load_ground_truth, load_image, read_stack
+from .validator import validate_stack
+from .writer import write_stack
+
+__all__ = ["find_stacks", "load_ground_truth", "load_image", "read_stack", "validate_stack", "write_stack"]
