@@ -1,4 +1,7 @@
-"""Everything is in setup.cfg except the share folder that ament looks for: its files are listed here by pattern."""
+"""The rest of setup.cfg: the share folder that ament looks for, listed by pattern.
+
+`python_requires` is here because colcon cannot parse what setuptools makes of it in setup.cfg.
+"""
 
 from glob import glob
 from os.path import dirname, isfile
@@ -19,4 +22,4 @@ def share_files():
     ]
 
 
-setup(data_files=share_files())
+setup(python_requires=">=3.10", data_files=share_files())

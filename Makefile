@@ -1,0 +1,91 @@
+# make demo    simulated camera and depth node over DDS; needs no camera, no GPU and no ROS installation
+# make test    all tests (PYTEST="-k name" for some)
+# make check   ruff format, ruff check, pyright, import-linter
+# make bench   time the inference backends side by side
+# make clean   remove what was built (not .venv)
+#
+# All of them share .venv. Empty files in it remember what was installed, so a second run installs nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+PYTEST ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Inherited from a parent that runs in another venv with ROS wheels, it would keep ours from finding their libraries.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+# A sourced ROS is used as it is: its Python packages are seen through the venv, and its cv_bridge wants numpy 1.
+ROS_SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
+ifeq ($(ROS_SOURCED),yes)
+  ROS_FROM := system
+  VENV_OPTIONS := --system-site-packages
+  ROS_EXTRA :=
+  NUMPY := "numpy<2"
+else
+  ROS_FROM := wheels
+  VENV_OPTIONS :=
+  ROS_EXTRA := ros,
+  NUMPY :=
+endif
+
+MADE := $(VENV)/.made-for-ros-from-$(ROS_FROM)
+RUNTIME := $(VENV)/.installed-runtime
+DEVELOPMENT := $(VENV)/.installed-development
+# What demo and bench need: the smaller set, unless the larger one is already there.
+INSTALLED := $(if $(wildcard $(DEVELOPMENT)),$(DEVELOPMENT),$(RUNTIME))
+METADATA := setup.cfg setup.py pyproject.toml
+
+.PHONY: demo test check check-format check-lint check-types check-imports bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(INSTALLED)
+	$(BIN)/defocus_depth demo
+
+test: $(DEVELOPMENT)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
+
+check: check-format check-lint check-types check-imports
+
+check-format: $(DEVELOPMENT)
+	$(BIN)/ruff format --check .
+
+check-lint: $(DEVELOPMENT)
+	$(BIN)/ruff check .
+
+check-types: $(DEVELOPMENT)
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+check-imports: $(DEVELOPMENT)
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/defocus_depth bench
+
+clean:
+	rm -rf build dist install log demo_output src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src training tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME): $(METADATA) | $(MADE)
+	@echo "Installing the runtime into $(VENV) (once, a few minutes) ..."
+	$(PIP) install $(NUMPY) -e '.[$(ROS_EXTRA)cpu]'
+	@touch $@
+
+$(DEVELOPMENT): $(METADATA) constraints.txt | $(MADE)
+	@echo "Installing the runtime and the development tools into $(VENV) (once, some minutes) ..."
+	$(PIP) install $(NUMPY) -c constraints.txt -e '.[$(ROS_EXTRA)cpu,training,dev]'
+	@touch $(RUNTIME) $@
+
+$(MADE):
+	@ROS_SOURCED="$(ROS_SOURCED)" $(PYTHON) .ci/check_machine.py
+	@if [ -e $(BIN)/python ]; then \
+	  echo "make: $(VENV) was not made by this Makefile for ROS from $(ROS_FROM): remove it (rm -r $(VENV)) first" >&2; \
+	  exit 2; \
+	fi
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	@touch $@
+	$(PIP) install --upgrade pip
