@@ -1,0 +1,121 @@
+"""Lens YAML files: what calibration writes, and commands and nodes read.
+
+lens: {focal_length_m: 0.008, f_number: 1.4, pixel_pitch_m: 6.0e-6, image_width_px: 320}
+near_focus_distance_m: 0.35                                      # optional
+camera: {width: …, height: …, fx: …, fy: …, cx: …, cy: …}        # optional
+focus_curve: {kind: affine, positions: […], dioptres: […]}       # optional
+calibration: {date: …, temperature_c: …, residual_dpt: …}        # optional, free
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ..checked_input import CHECKED, CameraFields, Positive, field_problems, set_fields
+from ..errors import ConfigError, OpticsError
+from ..types import CameraIntrinsics, LensParameters
+from .focus_curve import FocusCurve
+from .lens import focus_dpt
+
+
+@dataclass(frozen=True)
+class LensFile:
+    """The content of a lens YAML.
+
+    Attributes:
+        near_focus_distance_m: the lens's usual focus, nearer than the scenes it is used for.
+        calibration: free facts about how the numbers came about (date, temperature_c, residuals …).
+    """
+
+    lens: LensParameters
+    near_focus_distance_m: float | None = None
+    camera: CameraIntrinsics | None = None
+    focus_curve: FocusCurve | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+
+class _LensFileFields(BaseModel):
+    model_config = CHECKED
+    lens: LensParameters
+    near_focus_distance_m: Positive | None = None
+    camera: CameraFields | None = None
+    focus_curve: FocusCurve | None = None
+    calibration: dict[str, Any] | None = None
+
+    def to_lens_file(self) -> LensFile:
+        camera = self.camera.to_camera() if self.camera else None
+        return LensFile(self.lens, self.near_focus_distance_m, camera, self.focus_curve, self.calibration or {})
+
+
+def read_lens(path: Path) -> LensFile:
+    """The lens in a YAML file; unknown keys are dropped.
+
+    Raises:
+        ConfigError: no such file, not YAML, or a value no lens can have: names file, field, expected, actual.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        lens_file = _LensFileFields.model_validate(content).to_lens_file()
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable lens YAML, got {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ConfigError(field_problems(path, error)[0]) from error
+    _check_near_focus(path, lens_file)
+    return lens_file
+
+
+def write_lens(path: Path, lens_file: LensFile) -> None:
+    """Write a lens YAML in one step (an old file stays whole until the new one is).
+
+    Raises:
+        ConfigError: a value that `read_lens` would refuse, or a folder that cannot be written.
+    """
+    path = Path(path)
+    _check_near_focus(path, lens_file)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        text = yaml.safe_dump(_content(lens_file), sort_keys=False, allow_unicode=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        read_lens(partial)
+        partial.replace(path)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a writable file and plain YAML values, got {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_near_focus(path: Path, lens_file: LensFile) -> None:
+    if lens_file.near_focus_distance_m is None:
+        return
+    try:
+        focus_dpt(lens_file.near_focus_distance_m, lens_file.lens)
+    except OpticsError as error:
+        raise ConfigError(f"{path}: near_focus_distance_m: {error}") from error
+
+
+def _content(lens_file: LensFile) -> dict[str, Any]:
+    content: dict[str, Any] = {"lens": set_fields(lens_file.lens)}
+    if lens_file.near_focus_distance_m is not None:
+        content["near_focus_distance_m"] = lens_file.near_focus_distance_m
+    if lens_file.camera is not None:
+        content["camera"] = _lists(set_fields(lens_file.camera))
+    if lens_file.focus_curve is not None:
+        content["focus_curve"] = _lists(set_fields(lens_file.focus_curve))
+    if lens_file.calibration:
+        content["calibration"] = lens_file.calibration
+    return content
+
+
+def _lists(fields: dict[str, Any]) -> dict[str, Any]:
+    """YAML has no tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
