@@ -1,0 +1,92 @@
+"""PyTorch on an exported program (`<name>.pt2`): on CUDA the way to run without TensorRT, on the CPU a yardstick.
+
+The program is `(image, lens) -> (defocus, depth, coc, inv_depth_scale, confidence)` (a mapping by these names is
+taken as well) with height and width dynamic. It needs no model class. Only a file whose hash the sidecar names is
+loaded. torch itself is imported only once that file has been found: it costs seconds and hundreds of megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import BackendError, BackendUnavailableError, ModelError
+from ...types import FloatArray
+from ..artifact import OUTPUT_NAMES, verify_sha256
+from .base import BackendRequest, check_inputs, closed, require_f32
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TorchBackend:
+    """An exported program on one device (`cpu` or `cuda`)."""
+
+    def __init__(self, request: BackendRequest, name: str, device: str) -> None:
+        path = _program_path(request, name)
+        require_f32(request, name)
+        import torch
+
+        if device == "cuda" and not torch.cuda.is_available():
+            raise BackendUnavailableError(f"{name}: expected a CUDA device, torch {torch.__version__} finds none")
+        if request.threads:
+            torch.set_num_threads(request.threads)
+        self.name = name
+        self._request = request
+        self._device = device
+        self._torch = torch
+        self._program: Callable[..., Any] | None = _load_program(path, device)
+
+    def run(self, image: FloatArray, lens: FloatArray) -> dict[str, FloatArray]:
+        """See `Backend.run`."""
+        if self._program is None:
+            raise closed(self.name)
+        check_inputs(self._request, image, lens)
+        try:
+            with self._torch.inference_mode():
+                tensors = [self._torch.from_numpy(values).to(self._device) for values in (image, lens)]
+                maps = _by_name(self._program(*tensors))
+                return {name: values.cpu().numpy() for name, values in maps.items()}
+        except (RuntimeError, AssertionError, ValueError) as error:  # AssertionError: a guard of the program
+            raise BackendError(f"{self.name}: inference failed: {error}") from error
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._program = None
+
+
+def load_cpu(request: BackendRequest) -> TorchBackend:
+    """The registry's entry `torch`."""
+    return TorchBackend(request, "torch", "cpu")
+
+
+def load_cuda(request: BackendRequest) -> TorchBackend:
+    """The registry's entry `torch_cuda`."""
+    return TorchBackend(request, "torch_cuda", "cuda")
+
+
+def _program_path(request: BackendRequest, name: str) -> Path:
+    path = request.artifact.exported_program_path
+    expected = request.artifact.sidecar.pt2_sha256
+    if expected is None or not path.is_file():
+        raise BackendUnavailableError(f"{name}: expected {path.name} beside the model: export with --format pt2")
+    verify_sha256(path, expected)
+    return path
+
+
+def _load_program(path: Path, device: str) -> Callable[..., Any]:
+    import torch
+    from torch.export.passes import move_to_device_pass
+
+    try:
+        program = torch.export.load(path)
+        return (program if device == "cpu" else move_to_device_pass(program, device)).module()
+    except Exception as error:  # a damaged archive shows as many kinds of error
+        raise ModelError(f"{path}: expected a program that torch {torch.__version__} can load: {error}") from error
+
+
+def _by_name(outputs: Any) -> dict[str, torch.Tensor]:
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    return dict(zip(OUTPUT_NAMES, outputs, strict=True))
