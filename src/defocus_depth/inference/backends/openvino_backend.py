@@ -70,6 +70,8 @@ def _compile(core: ov.Core, model: ov.Model, request: BackendRequest) -> ov.Comp
     options: dict[str, object] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": request.precision,
+        # Pinned threads wait for their core whenever the camera driver or the middleware is on it.
+        "ENABLE_CPU_PINNING": False,
     }
     if request.threads:
         options["INFERENCE_NUM_THREADS"] = request.threads
