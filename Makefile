@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 # A sourced ROS is used as it is: its Python packages are seen through the venv, and its cv_bridge wants numpy 1.
-ROS_SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
+ROS_SOURCED := $(shell test -n "$${ROS_DISTRO:-}" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
 ifeq ($(ROS_SOURCED),yes)
   ROS_FROM := system
   VENV_OPTIONS := --system-site-packages

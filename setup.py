@@ -6,7 +6,7 @@
 from glob import glob
 from os.path import dirname, isfile
 
-from setuptools import setup
+from setuptools import Distribution, setup
 
 SHARE = "share/defocus_depth"
 
@@ -22,4 +22,11 @@ def share_files():
     ]
 
 
-setup(python_requires=">=3.10", data_files=share_files())
+class DistributionWithData(Distribution):
+    """Asks for data_files by the name that editable installs look for, or `pip install -e .` leaves them out."""
+
+    def has_data(self):
+        return self.has_data_files()
+
+
+setup(distclass=DistributionWithData, python_requires=">=3.10", data_files=share_files())
