@@ -1,0 +1,141 @@
+"""The fast coverage engine for pixel splats against its torch twin, finite differences and arithmetic done by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from defocus_training.splatting.kernel_table import kernel_table
+from defocus_training.splatting.pixel_splats import CoverageOptions, splat_sweep, splat_with_coc
+from defocus_training.splatting.psf import DiscPsf, GaussianPsf, PolygonPsf
+from defocus_training.splatting.torch_twin import pixel_coverage_image
+
+PSFS = [DiscPsf(), GaussianPsf(0.27), PolygonPsf(5, 0.4)]
+
+
+def scene(height=12, width=15, seed=0, reach_px=6.0):
+    """A random scene with large blur of both signs, so that splats occlude, close pixels and leave the picture."""
+    generator = torch.Generator().manual_seed(seed)
+    colour = torch.rand(1, 3, height, width, generator=generator)
+    inverse_depth = torch.rand(1, 1, height, width, generator=generator)
+    coc = reach_px * (torch.rand(1, 1, height, width, generator=generator) * 2 - 1)
+    opacity = 0.5 + 0.5 * torch.rand(1, 1, height, width, generator=generator)
+    return colour, inverse_depth, coc, opacity
+
+
+@pytest.mark.parametrize("psf", PSFS, ids=lambda psf: type(psf).__name__)
+@pytest.mark.parametrize("capacity", [1.0, 1.1])
+def test_image_and_gradients_equal_the_twins(psf, capacity):
+    inputs = [tensor.requires_grad_() for tensor in scene()]
+    colour, inverse_depth, coc, opacity = inputs
+    towards = torch.rand(3, 12, 15, generator=torch.Generator().manual_seed(1))
+
+    fast = splat_sweep(colour, inverse_depth, coc, opacity, CoverageOptions(psf, capacity))[0][0, 0]
+    table = kernel_table(psf, 8.0)
+    twin = pixel_coverage_image(colour[0], inverse_depth[0, 0], coc[0, 0], opacity[0, 0], table, capacity)
+    assert torch.allclose(fast, twin, atol=2e-6)
+
+    wanted = (colour, coc, opacity)
+    of_fast = torch.autograd.grad((fast * towards).sum(), wanted)
+    of_twin = torch.autograd.grad((twin * towards).sum(), wanted)
+    for got, expected in zip(of_fast, of_twin, strict=True):
+        assert expected.abs().max() > 1e-3
+        assert torch.allclose(got, expected, atol=2e-5), (got - expected).abs().max()
+
+
+def test_gradients_equal_finite_differences():
+    colour, inverse_depth, coc, opacity = scene(8, 9, seed=3)
+    towards = torch.rand(1, 1, 3, 8, 9, generator=torch.Generator().manual_seed(4))
+    step = 2e-3
+
+    def loss(colour, coc, opacity):
+        return (splat_sweep(colour, inverse_depth, coc, opacity)[0] * towards).double().sum()
+
+    inputs = [tensor.requires_grad_() for tensor in (colour, coc, opacity)]
+    gradients = torch.autograd.grad(loss(*inputs), inputs)
+    for index, gradient in enumerate(gradients):
+        flat = gradient.flatten()
+        differences = torch.empty_like(flat)
+        for element in range(len(flat)):
+            ends = []
+            for sign in (1, -1):
+                moved = [tensor.detach().clone() for tensor in inputs]
+                moved[index].view(-1)[element] += sign * step
+                ends.append(loss(*moved))
+            differences[element] = (ends[0] - ends[1]) / (2 * step)
+        wrong = (flat - differences).abs() > 5e-3 + 0.02 * differences.abs()
+        assert wrong.float().mean() < 0.05  # a few sit on a kink: a table entry ends or a pixel just closes
+
+
+def test_a_sweep_equals_its_pictures_one_by_one():
+    colour, inverse_depth, _, opacity = scene()
+    sweep = torch.linspace(-5, 5, 4).view(1, 4, 1, 1) * inverse_depth
+    together, coverage = splat_sweep(colour, inverse_depth, sweep, opacity)
+    for f in range(4):
+        alone, alone_coverage = splat_sweep(colour, inverse_depth, sweep[:, f : f + 1], opacity)
+        assert torch.equal(together[:, f], alone[:, 0])
+        assert torch.equal(coverage[:, f], alone_coverage[:, 0])
+
+
+def test_threads_change_nothing():
+    inputs = [tensor.requires_grad_() for tensor in scene(40, 33, seed=5)]
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            image = splat_sweep(inputs[0], inputs[1], inputs[2], inputs[3])[0]
+            results.append([image, *torch.autograd.grad(image.square().sum(), (inputs[0], inputs[2], inputs[3]))])
+    finally:
+        torch.set_num_threads(threads)
+    for one, three in zip(*results, strict=True):
+        assert torch.equal(one, three)
+
+
+def test_a_scene_in_focus_is_returned_unchanged():
+    colour, inverse_depth, coc, _ = scene()
+    assert torch.allclose(splat_with_coc(colour, inverse_depth, torch.zeros_like(coc)), colour, atol=1e-6)
+
+
+def test_a_plane_is_convolved_with_the_kernel():
+    colour, inverse_depth, coc, _ = scene(31, 31)
+    coc = torch.full_like(coc, -4.5)
+    image = splat_with_coc(colour, torch.ones_like(inverse_depth), coc)
+    kernel = torch.from_numpy(kernel_table(DiscPsf(), 8.0).kernel(-4.5).copy())
+    expected = torch.nn.functional.conv2d(colour.transpose(0, 1), kernel[None, None].flip(2, 3)).transpose(0, 1)
+    margin = len(kernel) // 2
+    inside = image[..., margin:-margin, margin:-margin]
+    assert torch.allclose(inside, expected, atol=1e-5)
+
+
+def test_odd_polygons_turn_over_between_the_sides_of_the_focus_plane():
+    table = kernel_table(PolygonPsf(5, 0.4), 8.0)
+    beyond, nearer = table.kernel(6.2), table.kernel(-6.2)
+    assert np.allclose(beyond, nearer[::-1, ::-1])
+    assert np.abs(beyond - nearer).max() > 0.002
+
+
+def test_a_sharp_foreground_hides_the_blur_behind_it():
+    colour = torch.zeros(1, 3, 9, 20)
+    colour[..., 10:] = 1.0  # a bright, far, blurred half beside a dark, near, sharp one
+    near = torch.arange(20) < 10
+    inverse_depth = torch.where(near, 2.0, 1.0).expand(1, 1, 9, 20)
+    coc = torch.where(near, 0.0, 6.0).expand(1, 1, 9, 20)
+    image = splat_with_coc(colour, inverse_depth, coc)
+    assert image[..., :10].max() < 1e-6
+    swapped = splat_with_coc(colour, -inverse_depth, coc)  # now the blurred half is in front and spills over
+    assert swapped[..., 9].min() > 0.2
+
+
+def test_coc_beyond_the_largest_table_is_drawn_at_that_size_without_gradient():
+    colour, inverse_depth, coc, _ = scene(10, 10)
+    wide = torch.full_like(coc, 500.0).requires_grad_()
+    image = splat_with_coc(colour, inverse_depth, wide)
+    assert torch.isfinite(image).all()
+    assert torch.autograd.grad(image.square().sum(), wide)[0].abs().max() == 0
+
+
+def test_no_gradient_reaches_the_order():
+    colour, inverse_depth, coc, _ = scene()
+    inverse_depth.requires_grad_()
+    colour.requires_grad_()
+    image = splat_with_coc(colour, inverse_depth, coc)
+    assert torch.autograd.grad(image.sum(), inverse_depth, allow_unused=True)[0] is None
