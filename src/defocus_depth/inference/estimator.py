@@ -140,6 +140,12 @@ class Estimator:
         """Free the backend; the estimator cannot be used afterwards."""
         self._backend.close()
 
+    def __enter__(self) -> Estimator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _geometry_for(self, image: ImageArray, lens: LensParameters, focus_distance_m: float) -> WorkingGeometry:
         geometry = self._geometry
         if geometry is None or image.shape[:2] != (geometry.input_height, geometry.input_width):
