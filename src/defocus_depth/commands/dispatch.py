@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic import replacing
 from ..errors import ConfigError, DefocusDepthError
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
@@ -74,9 +74,7 @@ def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
         return
     try:
         text = json.dumps(figures, indent=2, sort_keys=True, allow_nan=False) + "\n"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"--json {path}: expected a writable file and finite figures: {error}") from error

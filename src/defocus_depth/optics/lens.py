@@ -36,9 +36,13 @@ def focus_dpt(focus_distance_m: float, lens: LensParameters | None = None) -> fl
 
 
 def focus_distance_m(focus_in_dpt: float, lens: LensParameters | None = None) -> float:
-    """Inverse of `focus_dpt`: metres as the lens reports them; 0 dpt gives inf."""
-    if focus_in_dpt < 0 or math.isnan(focus_in_dpt):
-        raise OpticsError(f"focus_dpt: expected ≥ 0, got {focus_in_dpt!r}")
+    """Inverse of `focus_dpt`: metres as the lens reports them; 0 dpt gives inf.
+
+    Raises:
+        OpticsError: F is negative, infinite or NaN.
+    """
+    if not 0 <= focus_in_dpt < math.inf:
+        raise OpticsError(f"focus_dpt: expected finite and ≥ 0, got {focus_in_dpt!r}")
     offset_m = lens.focus_offset_m if lens else 0.0
     return math.inf if focus_in_dpt == 0 else 1.0 / focus_in_dpt + offset_m
 
@@ -65,7 +69,13 @@ def blur_gain_px_per_dpt(lens: LensParameters, focus_in_dpt: float, image_width_
 
 
 def resized(lens: LensParameters, ratio: float) -> LensParameters:
-    """The lens of an image resized by `ratio`: p → p/r, gain → r·gain, its width (where known) → r·width."""
+    """The lens of an image resized by `ratio`: p → p/r, gain → r·gain, its width (where known) → r·width.
+
+    Raises:
+        OpticsError: the ratio is not finite and positive.
+    """
+    if not 0 < ratio < math.inf:
+        raise OpticsError(f"resize ratio: expected a finite number > 0, got {ratio!r}")
     width = None if lens.image_width_px is None else max(1, round(lens.image_width_px * ratio))
     exact_ratio = ratio if width is None or lens.image_width_px is None else width / lens.image_width_px
     pitch = None if lens.pixel_pitch_m is None else lens.pixel_pitch_m / exact_ratio
@@ -73,7 +83,9 @@ def resized(lens: LensParameters, ratio: float) -> LensParameters:
     return dataclasses.replace(lens, pixel_pitch_m=pitch, blur_gain_px_per_dpt=gain, image_width_px=width)
 
 
-def depth_of_field_m(lens: LensParameters, focus_in_dpt: float, image_width_px: int, acceptable_coc_px: float = 1.0) -> tuple[float, float]:
+def depth_of_field_m(
+    lens: LensParameters, focus_in_dpt: float, image_width_px: int, acceptable_coc_px: float = 1.0
+) -> tuple[float, float]:
     """Nearest and farthest depth (m; inf allowed) whose |CoC| stays within `acceptable_coc_px`."""
     gain = blur_gain_px_per_dpt(lens, focus_in_dpt, image_width_px)
     far_dpt, near_dpt = coc_limits_dpt(focus_in_dpt, gain, acceptable_coc_px)

@@ -13,7 +13,9 @@ from typing import TypeVar
 Number = TypeVar("Number")  # float, NumPy array or torch tensor
 
 
-def coc_from_inverse_depth(inverse_depth_dpt: Number, gain_px_per_dpt: Number | float, focus_dpt: Number | float) -> Number:
+def coc_from_inverse_depth(
+    inverse_depth_dpt: Number, gain_px_per_dpt: Number | float, focus_dpt: Number | float
+) -> Number:
     """Signed CoC diameter (px) of points at inverse depth 1/d (dpt); 0 dpt is infinity."""
     return gain_px_per_dpt * (focus_dpt - inverse_depth_dpt)  # type: ignore[operator, return-value]
 

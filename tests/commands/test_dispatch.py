@@ -1,0 +1,132 @@
+"""Exit codes, one-line errors, and that only the command which runs is imported."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+
+from defocus_depth.commands.dispatch import Command, main, write_json
+from defocus_depth.errors import ConfigError
+
+MODULE = '''
+"""A command for the test."""
+from dataclasses import dataclass
+from defocus_depth.errors import ImageError
+
+@dataclass(frozen=True)
+class Options:
+    what: str = "fine"
+    """What to do."""
+    times: int = 1
+    """How often."""
+
+def run(options):
+    if options.what == "negative":
+        return 1
+    if options.what == "refuse":
+        raise ImageError("a.png: expected 8 bits, got 12")
+    if options.what == "missing":
+        import no_such_library
+    if options.what == "interrupt":
+        raise KeyboardInterrupt
+    if options.what == "bug":
+        raise RuntimeError("a bug keeps its traceback")
+    print("ran", options.times)
+    return 0
+'''
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    (tmp_path / "command_for_test.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return {
+        "do": Command("command_for_test", "Does what it is told."),
+        "broken": Command("no_such_module_for_test", "Cannot even be imported."),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "stdout", "stderr"),
+    [
+        (["do", "--times", "3"], 0, "ran 3\n", ""),
+        (["do", "--what", "negative"], 1, "", ""),
+        (["do", "--what", "refuse"], 2, "", "tool do: a.png: expected 8 bits, got 12\n"),
+        (["nothing"], 2, "", "tool: expected one of do, broken, got 'nothing'\n"),
+        (["do", "--what", "interrupt"], 130, "", "tool do: interrupted\n"),
+    ],
+)
+def test_exit_codes_and_one_line_errors(commands, capsys, arguments, code, stdout, stderr):
+    assert main("tool", commands, arguments) == code
+    assert capsys.readouterr() == (stdout, stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "library"),
+    [(["do", "--what", "missing"], "no_such_library"), (["broken"], "no_such_module_for_test")],
+)
+def test_a_missing_library_is_named(commands, capsys, arguments, library):
+    assert main("tool", commands, arguments) == 2
+    captured = capsys.readouterr().err
+    assert f"expected Python package '{library}', which is not installed" in captured and captured.count("\n") == 1
+
+
+def test_a_bug_is_not_hidden(commands):
+    with pytest.raises(RuntimeError, match="a bug keeps its traceback"):
+        main("tool", commands, ["do", "--what", "bug"])
+
+
+@pytest.mark.parametrize("arguments", [["do", "--times", "many"], ["do", "--no-such-option"]])
+def test_bad_usage_is_2(commands, capsys, arguments):
+    assert main("tool", commands, arguments) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_help_lists_commands_and_options(commands, capsys):
+    assert main("tool", commands, ["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert "usage: tool COMMAND" in overview and "Does what it is told." in overview
+    assert main("tool", commands, []) == 2
+    assert capsys.readouterr().out == overview
+    assert main("tool", commands, ["do", "--help"]) == 0
+    assert "How often." in capsys.readouterr().out
+
+
+def test_write_json_is_sorted_makes_folders_and_replaces(tmp_path):
+    target = tmp_path / "new" / "figures.json"
+    write_json(target, {"n": 1})
+    write_json(target, {"b": 2.5, "a": [1]})
+    assert target.read_text() == '{\n  "a": [\n    1\n  ],\n  "b": 2.5\n}\n'
+    assert [path.name for path in target.parent.iterdir()] == ["figures.json"]
+    write_json(None, {"a": math.nan})
+
+
+def test_write_json_refuses_nan_and_keeps_what_was_there(tmp_path):
+    target = tmp_path / "figures.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(ConfigError, match="expected a writable file and finite figures"):
+        write_json(target, {"a": math.nan})
+    assert json.loads(target.read_text()) == {"a": 1}
+
+
+def test_write_json_leaves_nothing_behind_where_it_cannot_write(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="folder: expected a writable file"):
+        write_json(tmp_path / "folder", {"a": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_help_of_the_executable_imports_no_heavy_library():
+    code = (
+        "import sys; sys.argv = ['defocus_depth', '--help']\n"
+        "from defocus_depth.cli import run\n"
+        "try: run()\n"
+        "except SystemExit as done: assert done.code == 0\n"
+        "heavy = {'numpy', 'torch', 'rclpy', 'cv2', 'tyro', 'matplotlib', 'openvino'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "defocus_depth COMMAND" in done.stdout
