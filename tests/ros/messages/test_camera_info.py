@@ -11,7 +11,12 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ImageError  # noqa: E402
-from defocus_depth.ros.messages.camera_info import camera_info_for, camera_model, is_calibrated  # noqa: E402
+from defocus_depth.ros.messages.camera_info import (  # noqa: E402
+    camera_info_for,
+    camera_model,
+    full_width_px,
+    is_calibrated,
+)
 
 
 def info(width: int = 1280, height: int = 960, **changes) -> CameraInfo:
@@ -28,7 +33,7 @@ def test_the_model_of_an_unscaled_image_is_k() -> None:
     lens = model.intrinsics
     assert (lens.fx, lens.fy, lens.cx, lens.cy) == (1000, 900, 650, 470)
     assert lens.distortion == (0.1, 0, 0, 0, 0)
-    assert (model.distortion_model, model.full_width_px) == ("plumb_bob", 1280)
+    assert model.distortion_model == "plumb_bob"
 
 
 def test_a_resized_image_keeps_pixel_centres() -> None:
@@ -41,7 +46,14 @@ def test_region_of_interest_and_binning_follow_image_geometry() -> None:
     model = camera_model(info(roi=roi, binning_x=2, binning_y=2), 320, 240)
     lens = model.intrinsics
     assert (lens.fx, lens.fy, lens.cx, lens.cy) == (500, 450, (650 - 320) / 2, (470 - 240) / 2)
-    assert model.full_width_px == 640  # the uncropped image at the binned image's scale
+
+
+def test_the_uncropped_width_is_at_the_images_own_scale() -> None:
+    roi = RegionOfInterest(x_offset=320, y_offset=240, width=640, height=480)
+    assert full_width_px(info(roi=roi, binning_x=2, binning_y=2), 320) == 640
+    assert full_width_px(info(roi=roi), 640) == 1280
+    assert full_width_px(info(), 640) == 640
+    assert full_width_px(CameraInfo(), 640) == 640
 
 
 @pytest.mark.parametrize("size", [(1280, 960), (640, 480), (320, 240)])

@@ -23,7 +23,7 @@ EQUIDISTANT = (0.05, -0.02, 0.01, -0.003)
 
 
 def camera(distortion: tuple[float, ...] = (), model: str = "plumb_bob") -> CameraModel:
-    return CameraModel(CameraIntrinsics(WIDTH, HEIGHT, 60, 58, 31, 25, distortion), model, WIDTH)
+    return CameraModel(CameraIntrinsics(WIDTH, HEIGHT, 60, 58, 31, 25, distortion), model)
 
 
 def projected(rays: np.ndarray, distortion: tuple[float, ...], model: str) -> np.ndarray:

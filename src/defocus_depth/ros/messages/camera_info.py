@@ -25,12 +25,10 @@ class CameraModel:
     Attributes:
         intrinsics: for the image's own width and height; `distortion` as in the message's D.
         distortion_model: as in the message: plumb_bob, rational_polynomial or equidistant.
-        full_width_px: width (px of the delivered image's scale) that the uncropped image would have.
     """
 
     intrinsics: CameraIntrinsics
     distortion_model: str
-    full_width_px: float
 
 
 def is_calibrated(info: Any) -> bool:
@@ -58,8 +56,12 @@ def camera_model(info: Any, width: int, height: int) -> CameraModel:
         (info.k[5] - info.roi.y_offset) / bin_y,
         tuple(float(value) for value in info.d),
     )
-    full_width_px = info.width / bin_x * width / delivered_width
-    return CameraModel(delivered.scaled(width, height), info.distortion_model or UNDISTORTED, full_width_px)
+    return CameraModel(delivered.scaled(width, height), info.distortion_model or UNDISTORTED)
+
+
+def full_width_px(info: Any, width: int) -> float:
+    """Width (px of the image's own scale) that an image `width` px wide would have without its region of interest."""
+    return width * info.width / info.roi.width if info.roi.width and info.width else float(width)
 
 
 def camera_info_for(info: Any, header: Any, width: int, height: int) -> Any:

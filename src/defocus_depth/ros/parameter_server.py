@@ -1,0 +1,101 @@
+"""The dataclass of parameters as ROS parameters: declared with descriptors, validated with reasons."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ..errors import ConfigError, DefocusDepthError
+from .parameters import DepthNodeParameters, ParameterSpec, parameter_specs
+
+_TYPES = {
+    bool: Parameter.Type.BOOL,
+    int: Parameter.Type.INTEGER,
+    float: Parameter.Type.DOUBLE,
+    str: Parameter.Type.STRING,
+}
+
+
+class ParameterServer:
+    """Declares the parameters on a node and keeps the values that hold.
+
+    Attributes:
+        values: what holds now; replaced as a whole, so that another thread always sees one consistent set.
+    """
+
+    values: DepthNodeParameters
+
+    def __init__(self, node: Node, is_configured: Callable[[], bool], accept: Callable[[DepthNodeParameters], None]):
+        """Declare all parameters, with the values given at start.
+
+        Args:
+            is_configured: whether parameters that apply in configure are frozen now.
+            accept: told every new set of values before it holds; may refuse it with a DefocusDepthError.
+
+        Raises:
+            ConfigError: a value given at start is out of its range or has another type.
+        """
+        self._is_configured = is_configured
+        self._accept = accept
+        self.values = DepthNodeParameters(**{spec.name: _declared(node, spec) for spec in parameter_specs()})  # type: ignore[arg-type]
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def _on_set(self, changes: Iterable[Parameter]) -> SetParametersResult:
+        names = {spec.name for spec in parameter_specs()}
+        values = {change.name: change.value for change in changes if change.name in names}
+        try:
+            self._change(values)
+        except DefocusDepthError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _change(self, values: Mapping[str, object]) -> None:
+        if not values:
+            return
+        for spec in parameter_specs():
+            changes = spec.name in values and values[spec.name] != getattr(self.values, spec.name)
+            if changes and spec.applies == "in configure" and self._is_configured():
+                raise ConfigError(f"{spec.name}: expected the node unconfigured: clean it up before changing this")
+        changed = dataclasses.replace(self.values, **values)  # type: ignore[arg-type]
+        self._accept(changed)
+        self.values = changed
+
+
+def _declared(node: Node, spec: ParameterSpec) -> object:
+    try:
+        return node.declare_parameter(spec.name, spec.default, descriptor(spec)).value
+    except Exception as error:  # rclpy has one class for each way in which a value can be wrong
+        expected = f"{type(spec.default).__name__} {spec.constraint}".strip()
+        raise ConfigError(f"parameter {spec.name}: expected {expected}: {error}") from error
+
+
+def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+    """Description, type, range and read-only flag of a parameter."""
+    described = ParameterDescriptor(
+        name=spec.name,
+        type=_TYPES[type(spec.default)].value,
+        description=spec.description,
+        read_only=spec.applies == "at start",
+        additional_constraints="; ".join(filter(None, (spec.constraint, _when(spec)))),
+    )
+    # A range cannot say "or inf": such parameters are checked by the callback alone.
+    if spec.minimum is not None and spec.maximum is not None and not spec.inf_allowed:
+        if isinstance(spec.default, float):
+            described.floating_point_range = [
+                FloatingPointRange(from_value=float(spec.minimum), to_value=float(spec.maximum))
+            ]
+        else:
+            described.integer_range = [IntegerRange(from_value=int(spec.minimum), to_value=int(spec.maximum), step=1)]
+    return described
+
+
+def _when(spec: ParameterSpec) -> str:
+    return {
+        "at once": "",
+        "in configure": "can be set while the node is unconfigured",
+        "at start": "read-only: given at start",
+    }[spec.applies]

@@ -1,0 +1,212 @@
+"""The depth node's parameters: one dataclass from which ROS parameters, YAML and the tables in the docs are made."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..errors import ConfigError
+from ..inference import AUTO, BACKENDS, EstimatorConfig
+from ..inference.backends import Precision
+from ..types import TRANSFERS
+from .colors import COLORMAPS
+
+Applies = Literal["at once", "in configure", "at start"]
+Value = str | bool | int | float
+TRANSPORTS = ("raw", "compressed")
+AUTO_TRANSFER = "auto"
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter, as descriptors, YAML and tables show it.
+
+    Attributes:
+        applies: `at once`; `in configure` (can be set only while the node is unconfigured); `at start` (read-only).
+        minimum, maximum: inclusive; None for strings and flags.
+        inf_allowed: whether infinity is a value although it lies above `maximum`.
+    """
+
+    name: str
+    default: Value
+    description: str
+    applies: Applies = "at once"
+    minimum: float | None = None
+    maximum: float | None = None
+    inf_allowed: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def constraint(self) -> str:
+        """The values allowed, in words; empty where every value of the type is."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.minimum is None:
+            return ""
+        return f"{self.minimum:g}..{self.maximum:g}" + (" or inf" if self.inf_allowed else "")
+
+    def check(self, value: Value) -> None:
+        """Refuse a value outside the constraint.
+
+        Raises:
+            ConfigError: names the parameter, what was expected, and the value.
+        """
+        if not self._allows(value):
+            raise ConfigError(f"{self.name}: expected {self.constraint}, got {value!r}")
+
+    def _allows(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.minimum is None or self.maximum is None:
+            return True
+        return (self.inf_allowed and value == math.inf) or self.minimum <= value <= self.maximum
+
+
+def _parameter(default: Value, description: str, **constraints: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"description": description, **constraints})
+
+
+@dataclass(frozen=True)
+class DepthNodeParameters:
+    """Every parameter of the depth node with its default, description and range; 0 or "" mean "not given" where said.
+
+    Raises:
+        ConfigError: a value outside its range, or ranges whose ends are the wrong way round.
+    """
+
+    model: str = _parameter(
+        "", "Model file <name>.onnx; empty: the one shipped in the package.", applies="in configure"
+    )
+    backend: str = _parameter(
+        AUTO,
+        "Inference backend; auto takes the fastest that loads.",
+        choices=(AUTO, *BACKENDS),
+        applies="in configure",
+    )
+    threads: int = _parameter(
+        EstimatorConfig.threads,
+        "CPU threads of the backend; 0: the library's choice.",
+        minimum=0,
+        maximum=256,
+        applies="in configure",
+    )
+    precision: str = _parameter(
+        EstimatorConfig.precision,
+        "Arithmetic of the backend; bf16 where CPU and backend have it.",
+        choices=get_args(Precision),
+        applies="in configure",
+    )
+    depth_min_m: float = _parameter(
+        EstimatorConfig.depth_min_m,
+        "Nearest depth of interest (m); with depth_max_m it chooses the working size, nothing is clamped to it.",
+        minimum=1e-3,
+        maximum=1e4,
+        applies="in configure",
+    )
+    depth_max_m: float = _parameter(
+        EstimatorConfig.depth_max_m,
+        "Farthest depth of interest (m).",
+        minimum=1e-3,
+        maximum=1e4,
+        inf_allowed=True,
+        applies="in configure",
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "raw: sensor_msgs/Image on image; compressed: sensor_msgs/CompressedImage on image/compressed.",
+        choices=TRANSPORTS,
+        applies="in configure",
+    )
+    lens_file: str = _parameter(
+        "", "Lens YAML, as a path or the name of one in config/lenses (robot); empty: the lens parameters below alone."
+    )
+    focal_length_m: float = _parameter(0.0, "Focal length f (m); 0: the lens file's.", minimum=0, maximum=10)
+    f_number: float = _parameter(0.0, "f-number N; 0: the lens file's.", minimum=0, maximum=1000)
+    pixel_pitch_m: float = _parameter(
+        0.0, "Pixel pitch p (m) of an image lens_image_width_px wide; 0: the lens file's.", minimum=0, maximum=1e-2
+    )
+    blur_gain_px_per_dpt: float = _parameter(
+        0.0,
+        "Lens constant f²/(N·p) (px per dioptre) instead of f, N and p; 0: the lens file's.",
+        minimum=0,
+        maximum=1e6,
+    )
+    lens_image_width_px: int = _parameter(
+        0,
+        "Width (px) of the full image for which pixel pitch or blur gain hold; "
+        "0: the lens file's, and the image's own width without one.",
+        minimum=0,
+        maximum=100000,
+    )
+    focus_distance_m: float = _parameter(
+        0.0,
+        "Focus distance (m) as long as no lens_state was received; 0: the lens file's near_focus_distance_m.",
+        minimum=0,
+        maximum=1e6,
+        inf_allowed=True,
+    )
+    lens_state_max_age_s: float = _parameter(
+        0.0,
+        "Oldest lens_state (s before the image's stamp) that still holds; 0: it holds for ever.",
+        minimum=0,
+        maximum=3600,
+    )
+    transfer: str = _parameter(
+        AUTO_TRANSFER,
+        "Transfer function of the image's values; auto: linear for bayer_* and mono16, srgb otherwise.",
+        choices=(AUTO_TRANSFER, *TRANSFERS),
+    )
+    min_confidence: float = _parameter(
+        0.0,
+        "Published depth with less confidence becomes NaN; confidence and defocus stay dense.",
+        minimum=0,
+        maximum=1,
+    )
+    publish_depth_mm: bool = _parameter(
+        False, "Also publish ~/depth/image_raw, 16UC1 in mm, 0 where unknown.", applies="in configure"
+    )
+    publish_points: bool = _parameter(
+        False,
+        "Also publish ~/points, an organised xyzrgb cloud; needs a calibrated camera_info.",
+        applies="in configure",
+    )
+    colormap: str = _parameter("turbo", "Colour map of ~/depth/color.", choices=tuple(COLORMAPS))
+    color_min_m: float = _parameter(0.3, "Depth (m) at the warm end of ~/depth/color.", minimum=1e-3, maximum=1e4)
+    color_max_m: float = _parameter(
+        3.0,
+        "Depth (m) at the cold end of ~/depth/color; colours are spread evenly in 1/depth.",
+        minimum=1e-3,
+        maximum=1e4,
+    )
+    stale_after_s: float = _parameter(
+        2.0, "Time (s) without an image after which /diagnostics reports an error.", minimum=0.1, maximum=3600
+    )
+    autostart: bool = _parameter(
+        False, "Configure and activate at start, without a lifecycle manager.", applies="at start"
+    )
+
+    def __post_init__(self) -> None:
+        for spec in parameter_specs():
+            spec.check(getattr(self, spec.name))
+        if not self.color_min_m < self.color_max_m:
+            raise ConfigError(f"color_max_m: expected > color_min_m {self.color_min_m}, got {self.color_max_m}")
+        self.estimator_config()
+
+    def estimator_config(self) -> EstimatorConfig:
+        """What the estimator is told."""
+        return EstimatorConfig(self.depth_min_m, self.depth_max_m, self.threads, self.precision)  # type: ignore[arg-type]
+
+    @property
+    def model_path(self) -> Path | None:
+        """The model file; None: the shipped one."""
+        return Path(self.model).expanduser() if self.model else None
+
+
+def parameter_specs() -> Iterator[ParameterSpec]:
+    """The parameters in the order of the dataclass."""
+    for field in dataclasses.fields(DepthNodeParameters):
+        yield ParameterSpec(field.name, field.default, **field.metadata)  # type: ignore[arg-type]
