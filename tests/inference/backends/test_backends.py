@@ -61,7 +61,7 @@ def test_inputs_of_another_shape_or_type_are_refused(backend: Backend, inputs: I
     with pytest.raises(BackendError, match=r"image: expected float32 \(1, 3, 64, 96\), got float32 \(1, 3, 96, 128\)"):
         backend.run(*inputs(96, 128))
     with pytest.raises(BackendError, match=r"image: expected float32 .*, got float64"):
-        backend.run(image.astype(np.float64), lens)
+        backend.run(image.astype(np.float64), lens)  # type: ignore[arg-type]
     with pytest.raises(BackendError, match=r"lens: expected float32 \(1, 2\), got float32 \(2,\)"):
         backend.run(image, lens[0])
     assert np.isfinite(backend.run(image, lens)["depth"]).all()  # still alive

@@ -64,7 +64,7 @@ def _load_first(request: BackendRequest) -> Backend:
         except (BackendError, ModelError) as error:
             refusals[name] = error
             _log_once(name, str(error))
-    reasons = "; ".join(f"{name}: {error}" for name, error in refusals.items())
+    reasons = "; ".join(map(str, refusals.values()))
     broken_model = next((error for error in refusals.values() if isinstance(error, ModelError)), None)
     if broken_model is not None:
         raise ModelError(f"expected a model that one of the backends can run: {reasons}") from broken_model
