@@ -1,0 +1,24 @@
+"""`defocus_training`: the offline command line. Importing it loads no torch."""
+
+from __future__ import annotations
+
+import sys
+
+from defocus_depth.commands.dispatch import Command, main
+
+_HERE = "defocus_training.commands"
+COMMANDS = {
+    "pool": Command(f"{_HERE}.pool", "Make procedural stacks for training ahead of time."),
+    "fit": Command(f"{_HERE}.fit", "Gaussians, depth and all-in-focus image of focal stacks, without labels."),
+    "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
+    "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
+}
+
+
+def run() -> None:
+    """Entry point of the `defocus_training` executable."""
+    sys.exit(main("defocus_training", COMMANDS))
+
+
+if __name__ == "__main__":
+    run()

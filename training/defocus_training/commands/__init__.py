@@ -1,0 +1,1 @@
+"""The commands of `defocus_training`, one module each: a dataclass `Options` and `run(options) -> exit code`."""

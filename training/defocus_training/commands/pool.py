@@ -1,0 +1,39 @@
+"""`defocus_training pool`: procedural stacks for training, made ahead and kept on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.progress import track
+
+from defocus_training.data.pool import fill_pool, load_photos
+from defocus_training.data.procedural import ProceduralOptions
+
+
+@dataclass(frozen=True)
+class Options:
+    """Fill a pool of procedural focal stacks; shards that exist are kept."""
+
+    out: tyro.conf.Positional[Path]
+    """Folder of the pool."""
+    shards: int = 64
+    """Number of shards, of 64 stacks each."""
+    first: int = 0
+    """Index of the first shard; together with the position in the shard it is the seed."""
+    every: int = 1
+    """Make only each N-th shard: lets several processes share the work."""
+    photos: Path | None = None
+    """Folder of pictures to use as textures beside the generated ones."""
+    procedural: ProceduralOptions = ProceduralOptions()
+
+
+def run(options: Options) -> int:
+    """Fill the pool, with a progress bar."""
+    shards = range(options.first, options.shards, options.every)
+    photos = load_photos(options.photos)
+    made = fill_pool(options.out, shards, options.procedural, photos)
+    for _ in track(made, "shards", total=len(shards)):
+        pass
+    return 0

@@ -1,0 +1,144 @@
+"""Augmented pairs of crops from a pool: what one training step sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from defocus_depth.errors import ConfigError
+
+from .augment import AugmentOptions, camera_effects, tone_curve
+from .pool import TRAINING_SEED_BASE, Shard, read_shard, shard_paths
+
+Supervision = Literal["self", "truth"]
+STRIDE = 4
+Rng = np.random.Generator
+
+
+class Pair(NamedTuple):
+    """Two frames of one stack through one crop; leading axis 2 (frames), before it the batch's.
+
+    `image` 0..1, `focus_px` φ, `target_px` u = G/d at stride 4, `weight` 0..1 of the target, `outside` 1 where the
+    frame is focused nearer or farther than the whole scene (its blur has one sign), else 0.
+    """
+
+    image: Float[Tensor, "*b 2 3 h w"]
+    focus_px: Float[Tensor, "*b 2"]
+    target_px: Float[Tensor, "*b 1 h4 w4"]
+    weight: Float[Tensor, "*b 1 h4 w4"]
+    outside: Float[Tensor, "*b 2"]
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """How crops are drawn from stacks."""
+
+    size_px: int = 128
+    """Width and height of a crop; a multiple of 32."""
+    near_share: float = 0.75
+    """Probability that a pair's first frame is the one focused nearer than the scene."""
+    far_share: float = 0.2
+    """Probability that the second is the one focused farther than the scene."""
+    trusted_deviation_px: float = 0.7
+    """Deviation at which a teacher's target counts half."""
+
+
+class PoolPairs(IterableDataset[Pair]):
+    """Endless stream of pairs; `supervision: self` never reads the pool's exact depth."""
+
+    def __init__(
+        self, folder: Path, supervision: Supervision, seed: int, crops: CropOptions, augment: AugmentOptions, held_out: int
+    ) -> None:
+        self.folder, self.supervision, self.seed = folder, supervision, seed
+        self.crops, self.augment, self.held_out = crops, augment, held_out
+
+    def __iter__(self) -> Iterator[Pair]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([TRAINING_SEED_BASE, self.seed, worker.id if worker else 0])
+        cv2.setNumThreads(1)
+        shards: dict[Path, Shard] = {}
+        while True:
+            self._take_new_shards(shards)
+            names = list(shards)
+            for _ in range(2000):
+                shard = shards[names[rng.integers(len(names))]]
+                yield draw_pair(rng, shard, self.supervision, self.crops, self.augment)
+
+    def _take_new_shards(self, shards: dict[Path, Shard]) -> None:
+        paths = shard_paths(self.folder)[self.held_out :]
+        if not paths:
+            raise ConfigError(f"pool {self.folder}: expected more than {self.held_out} shards, got {len(paths)}")
+        shards.update((path, read_shard(path)) for path in paths if path not in shards)
+
+
+def draw_pair(rng: Rng, shard: Shard, supervision: Supervision, crops: CropOptions, augment: AugmentOptions) -> Pair:
+    """One augmented pair from a random stack of `shard`."""
+    stack = int(rng.integers(len(shard.focus_px)))
+    frames = _choose_frames(rng, shard.focus_px.shape[1], crops)
+    target, weight = _targets(shard, stack, supervision, crops)
+    window, ratio = _choose_window(rng, target.shape[0], crops, augment)
+    turn = _Turn(int(rng.integers(4)), bool(rng.integers(2)))
+    tone = tone_curve(rng, augment)
+    images = [
+        camera_effects(rng, turn(_resized(tone[shard.frames[stack, frame][window], np.arange(3)], crops.size_px)), augment)
+        for frame in frames
+    ]
+    focus = shard.focus_px[stack, frames] * ratio
+    last = shard.focus_px.shape[1] - 1
+    return Pair(
+        torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
+        torch.from_numpy(focus.astype(np.float32)),
+        _cells(turn(_resized(target[window], crops.size_px)) * np.float32(ratio)),
+        _cells(turn(_resized(weight[window], crops.size_px))),
+        torch.tensor([float(frame in (0, last)) for frame in frames]),
+    )
+
+
+def _choose_frames(rng: Rng, count: int, crops: CropOptions) -> list[int]:
+    first = 0 if rng.random() < crops.near_share else int(rng.integers(1, count))
+    second = count - 1 if rng.random() < crops.far_share else int(rng.integers(count))
+    return [first, second if second != first else (first + 1) % count]
+
+
+def _targets(shard: Shard, stack: int, supervision: Supervision, crops: CropOptions) -> tuple[np.ndarray, np.ndarray]:
+    if supervision == "truth":
+        truth = shard.truth_px[stack].astype(np.float32)
+        return truth, np.ones_like(truth)
+    deviation = shard.teacher_deviation_px[stack].astype(np.float32) / crops.trusted_deviation_px
+    return shard.teacher_px[stack].astype(np.float32), 1 / (1 + deviation**2)
+
+
+def _choose_window(rng: Rng, extent: int, crops: CropOptions, augment: AugmentOptions) -> tuple[tuple[slice, slice], float]:
+    side = min(extent, round(crops.size_px / np.exp(rng.uniform(*np.log(augment.rescale)))))
+    top, left = rng.integers(0, extent - side + 1, 2)
+    return (slice(int(top), int(top) + side), slice(int(left), int(left) + side)), crops.size_px / side
+
+
+def _resized(values: np.ndarray, size: int) -> np.ndarray:
+    interpolation = cv2.INTER_AREA if values.shape[0] > size else cv2.INTER_LINEAR
+    return values if values.shape[0] == size else cv2.resize(values, (size, size), interpolation=interpolation)
+
+
+class _Turn:
+    """A rotation by quarter turns and a mirror, the same for every array of a pair."""
+
+    def __init__(self, quarters: int, mirrored: bool) -> None:
+        self.quarters, self.step = quarters, -1 if mirrored else 1
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(values, self.quarters)[:, :: self.step])
+
+
+def _cells(values: np.ndarray) -> Tensor:
+    """Mean over 4×4 cells, (1, h/4, w/4)."""
+    height, width = values.shape
+    return torch.from_numpy(values.reshape(height // STRIDE, STRIDE, width // STRIDE, STRIDE).mean((1, 3)))[None]

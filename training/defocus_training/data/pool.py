@@ -1,0 +1,112 @@
+"""A pool of procedural stacks on disk: made once, in shards, then read by every training run.
+
+Rendering costs more than a training step on a small machine, so stacks are kept and crops of them augmented anew.
+A shard is one uncompressed `.npz`; a training run takes new shards in as they appear, so filling and training overlap.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from defocus_depth.errors import ConfigError
+from defocus_depth.optics import from_linear, to_linear
+
+from .procedural import ProceduralOptions, generate_stack
+from .teacher import teach
+from .textures import Texture
+
+TRAINING_SEED_BASE = 10_000_000
+"""Training draws seeds from here on; the simulation and every evaluation stay below it."""
+SENSOR_NOISE = 0.003
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Stacks of one shard, S of them with K frames of n×n.
+
+    Attributes:
+        frames: uint8 (S, K, n, n, 3), sRGB encoded.
+        focus_px: float32 (S, K), φ = G·F.
+        teacher_px, teacher_deviation_px: float16 (S, n, n), u = G/d from the frames alone, and its deviation.
+        truth_px: float16 (S, n, n), exact u; only `supervision: truth` and validation read it.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    focus_px: npt.NDArray[np.float32]
+    teacher_px: npt.NDArray[np.float16]
+    teacher_deviation_px: npt.NDArray[np.float16]
+    truth_px: npt.NDArray[np.float16]
+
+
+def load_photos(folder: Path | None, smallest_px: int = 300) -> list[Texture]:
+    """Every picture below `folder` (linear RGB float32) at least `smallest_px` wide and high.
+
+    Raises:
+        ConfigError: a folder is given that holds no such picture.
+    """
+    if folder is None:
+        return []
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    pictures = (cv2.imread(str(path)) for path in files)
+    photos = [
+        to_linear(picture[..., ::-1].astype(np.float32) / 255, "srgb").astype(np.float32)
+        for picture in pictures
+        if picture is not None and min(picture.shape[:2]) >= smallest_px
+    ]
+    if not photos:
+        raise ConfigError(f"--photos {folder}: expected pictures of at least {smallest_px} px, got {len(files)} files, none such")
+    return photos
+
+
+def make_shard(seeds: Sequence[int], options: ProceduralOptions, photos: Sequence[Texture] = ()) -> Shard:
+    """Generate one stack per seed, add the sensor's noise, and let the teacher look at the frames."""
+    stacks = [_make_stack(np.random.default_rng(TRAINING_SEED_BASE + seed), options, photos) for seed in seeds]
+    return Shard(*(np.stack(field) for field in zip(*stacks)))
+
+
+def write_shard(path: Path, shard: Shard) -> None:
+    """Write atomically, so that a reader never sees half a shard."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, **vars(shard))
+    partial.replace(path)
+
+
+def read_shard(path: Path) -> Shard:
+    """Inverse of `write_shard`."""
+    with np.load(path) as arrays:
+        return Shard(**{name: arrays[name] for name in Shard.__annotations__})
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The finished shards of a pool, in the order of their seeds."""
+    return sorted(folder.glob("shard-*.npz"))
+
+
+def fill_pool(folder: Path, shards: range, options: ProceduralOptions, photos: Sequence[Texture], stacks_per_shard: int = 64):
+    """Make the shards of `shards` that `folder` lacks; yields each path as it is done."""
+    for index in shards:
+        path = folder / f"shard-{index:06d}.npz"
+        if not path.exists():
+            seeds = range(index * stacks_per_shard, (index + 1) * stacks_per_shard)
+            write_shard(path, make_shard(seeds, options, photos))
+        yield path
+
+
+def _make_stack(rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture]) -> tuple[np.ndarray, ...]:
+    stack = generate_stack(rng, options, photos)
+    noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
+    frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
+    luminance = (to_linear(frames.astype(np.float32) / 255, "srgb") @ LUMINANCE).astype(np.float32)
+    taught = teach(luminance, stack.focus_px)
+    maps = (taught.inverse_depth_px, taught.deviation_px, stack.inverse_depth_px)
+    return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps))

@@ -1,0 +1,90 @@
+"""Procedural focal stacks for training: a layered scene seen at several focus settings, with exact inverse depth.
+
+All lengths are pixels of the picture: a frame's focus is φ = G·F, a point's inverse depth u = G/d, its signed circle of
+confusion φ − u. The first frame focuses nearer than the whole scene, the last one farther.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .gather_blur import cats_eye_spans, disc_spans, gather_blur, polygon_spans
+from .layered_scene import LayeredScene, random_scene
+from .textures import Texture
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class ProceduralOptions:
+    """Size and blur range of procedural stacks (px of the picture)."""
+
+    size_px: int = 176
+    """Width and height of a frame."""
+    frames: int = 6
+    """Focus settings per stack, ≥ 2."""
+    nearest_px: tuple[float, float] = (6.0, 28.0)
+    """Range of the largest u = G/d in a scene: log-uniform."""
+    farthest_fraction: tuple[float, float] = (0.03, 0.5)
+    """Range of (smallest u)/(largest u)."""
+    largest_coc_px: float = 32.0
+    """Blur diameter that the margin around the frame has room for."""
+
+
+@dataclass(frozen=True)
+class ProceduralStack:
+    """`radiance` (K, n, n, 3) linear float32; `inverse_depth_px` (n, n) float32; `focus_px` (K,) float32, nearest first."""
+
+    radiance: npt.NDArray[np.float32]
+    inverse_depth_px: npt.NDArray[np.float32]
+    focus_px: npt.NDArray[np.float32]
+
+
+def generate_stack(rng: Rng, options: ProceduralOptions, photos: Sequence[Texture] = ()) -> ProceduralStack:
+    """One stack of a new random scene, lens, exposure and aperture shape."""
+    near_far_px, focus_px = _sample_lens(rng, options)
+    margin = int(np.ceil(options.largest_coc_px / 2))
+    scene = random_scene(rng, options.size_px + 2 * margin, near_far_px, photos)
+    spans = _sample_aperture(rng)
+    frames = np.stack([_render(scene, float(focus), spans, margin) for focus in focus_px])
+    inside = slice(margin, -margin)
+    return ProceduralStack(_expose(rng, frames), scene.inverse_depth_px[inside, inside].copy(), focus_px)
+
+
+def _sample_lens(rng: Rng, options: ProceduralOptions) -> tuple[tuple[float, float], npt.NDArray[np.float32]]:
+    near = float(np.exp(rng.uniform(*np.log(options.nearest_px))))
+    far = near * rng.uniform(*options.farthest_fraction)
+    first = near + float(np.exp(rng.uniform(np.log(0.1), np.log(5.0))))
+    last = far * rng.uniform(0.0, 0.95)
+    focus = np.linspace(first, last, options.frames)
+    focus[1:-1] += rng.uniform(-0.3, 0.3, options.frames - 2) * (first - last) / (options.frames - 1)
+    return (near, far), focus.astype(np.float32)
+
+
+def _sample_aperture(rng: Rng) -> npt.NDArray[np.float32]:
+    kind = rng.random()
+    if kind < 0.6:
+        return disc_spans()
+    if kind < 0.85:
+        return polygon_spans(int(rng.integers(5, 9)), float(rng.uniform(0, np.pi)))
+    return cats_eye_spans(float(rng.uniform(0, 0.5)))
+
+
+def _render(scene: LayeredScene, focus_px: float, spans: npt.NDArray[np.float32], margin: int) -> npt.NDArray[np.float32]:
+    picture = None
+    for layer in scene.layers:
+        blurred = gather_blur(layer.rgba, focus_px - layer.inverse_depth_px, spans, margin)
+        covered = blurred[..., :3] if picture is None else picture * (1 - blurred[..., 3:]) + blurred[..., :3]
+        picture = covered
+    assert picture is not None  # a scene has at least its room
+    return picture
+
+
+def _expose(rng: Rng, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """One exposure for the whole stack: its mean lands between deep shadow and slight overexposure."""
+    target = np.exp(rng.uniform(np.log(0.06), np.log(0.5)))
+    return np.clip(frames * (target / max(float(frames[0].mean()), 1e-3)), 0, 1)

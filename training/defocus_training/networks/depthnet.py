@@ -1,0 +1,54 @@
+"""DepthNet: image, SDNet's map and the lens to inverse depth; it resolves the sign and fills textureless places."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .features import FEATURES
+from .sdnet import SMALLEST_SCALE_PX, Defocus
+from .unet import UNet
+
+COC_UNIT_PX = 20.0
+HINTS = 5
+
+
+class InverseDepth(NamedTuple):
+    """At stride 4: location `u_px` = G/d > 0 and Laplace scale `scale_px` of the inverse depth in px."""
+
+    u_px: Float[Tensor, "b 1 h4 w4"]
+    scale_px: Float[Tensor, "b 1 h4 w4"]
+
+
+class DepthNet(nn.Module):
+    """Works in pixels of blur, u = G/d and φ = G·F, so that one network serves every lens."""
+
+    def __init__(self, widths: tuple[int, ...], hidden: int, hidden_used: int = 12) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(hidden, hidden_used, 1)
+        self.unet = UNet(FEATURES + hidden_used + HINTS, widths)
+        self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
+
+    def forward(self, defocus: Defocus, focus_px: Float[Tensor, "b 1"]) -> InverseDepth:
+        """Inverse depth from SDNet's output and φ (px).
+
+        The network says on which side of the focus plane a point lies (tanh) and corrects SDNet's |CoC| by a residual:
+        u = softplus(φ − side·|CoC| + residual).
+        """
+        focus = focus_px.view(-1, 1, 1, 1).expand_as(defocus.coc_px)
+        hints = _hints(defocus, focus)
+        used = torch.cat([defocus.features, F.relu(self.squeeze(defocus.hidden)), hints], 1)
+        side, residual, scale = self.head(self.unet(used)).float().split(1, 1)
+        signed_coc = torch.tanh(side + 1.0) * defocus.coc_px
+        u = F.softplus(focus - signed_coc + 4.0 * residual)
+        return InverseDepth(u, F.softplus(scale) + SMALLEST_SCALE_PX)
+
+
+def _hints(defocus: Defocus, focus: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 5 h w"]:
+    """φ, |CoC|, log of its scale, and both inverse depths that |CoC| allows, in units of 20 px."""
+    coc = defocus.coc_px
+    return torch.cat([focus, coc, COC_UNIT_PX * defocus.scale_px.log(), focus - coc, focus + coc], 1) / COC_UNIT_PX

@@ -1,0 +1,81 @@
+"""Both networks as one model, and its outputs as users know them: metres, pixels, probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .depthnet import DepthNet, InverseDepth
+from .features import STRIDE
+from .sdnet import Defocus, SDNet
+
+RATIO = 1.25
+"""δ1's ratio: confidence is the probability that depth is right within this factor."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Channels of the U-Nets' levels at strides 4, 8, 16, 32."""
+
+    sdnet_widths: tuple[int, ...] = (32, 64, 128, 192)
+    depthnet_widths: tuple[int, ...] = (24, 48, 80, 104)
+
+
+class ModelOutput(NamedTuple):
+    """Maps of the image's size, (b, 1, h, w); the exported graph's outputs, in this order."""
+
+    defocus: Float[Tensor, "b 1 h w"]
+    depth: Float[Tensor, "b 1 h w"]
+    coc: Float[Tensor, "b 1 h w"]
+    inv_depth_scale: Float[Tensor, "b 1 h w"]
+    confidence: Float[Tensor, "b 1 h w"]
+
+
+class DefocusModel(nn.Module):
+    """SDNet and DepthNet in a row."""
+
+    def __init__(self, options: ModelOptions | None = None) -> None:
+        super().__init__()
+        options = options or ModelOptions()
+        self.sdnet = SDNet(options.sdnet_widths)
+        self.depthnet = DepthNet(options.depthnet_widths, options.sdnet_widths[0])
+
+    def estimate_px(self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]) -> tuple[Defocus, InverseDepth]:
+        """What the losses see: both networks' outputs at stride 4, in px."""
+        defocus = self.sdnet(image)
+        return defocus, self.depthnet(defocus, focus_px)
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], lens: Float[Tensor, "b 2"]) -> ModelOutput:
+        """Maps of `image` (0..1, multiples of 32) seen through `lens` = (G px/dpt, F dpt)."""
+        gain, focus = lens[:, :1], lens[:, 1:]
+        defocus, inverse = self.estimate_px(image, gain * focus)
+        gain_map, focus_map = gain.view(-1, 1, 1, 1), focus.view(-1, 1, 1, 1)
+        inverse_depth = upsample(inverse.u_px) / gain_map
+        scale = upsample(inverse.scale_px) / gain_map
+        return ModelOutput(
+            upsample(defocus.coc_px),
+            1.0 / inverse_depth,
+            gain_map * (focus_map - inverse_depth),
+            scale,
+            within_ratio(inverse_depth, scale),
+        )
+
+
+def upsample(values: Float[Tensor, "b c h4 w4"]) -> Float[Tensor, "b c h w"]:
+    """From stride 4 to the image's pixels."""
+    return F.interpolate(values, scale_factor=float(STRIDE), mode="bilinear", align_corners=False)
+
+
+def within_ratio(inverse_depth: Float[Tensor, "*n"], scale: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """P(max(d̂/d, d/d̂) < 1.25) where 1/d is Laplace-distributed about 1/d̂ with scale b, given 1/d > 0.
+
+    With v = 1/d̂ it is [1 − ½e^(−v(r−1)/b) − ½e^(−v(1−1/r)/b)] / [1 − ½e^(−v/b)].
+    """
+    ratio = inverse_depth / scale
+    above, below = torch.exp(-(RATIO - 1) * ratio), torch.exp(-(1 - 1 / RATIO) * ratio)
+    return (1 - 0.5 * above - 0.5 * below) / (1 - 0.5 * torch.exp(-ratio))

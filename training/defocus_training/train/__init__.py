@@ -1,0 +1,1 @@
+"""Training of SDNet and DepthNet: configuration, one step, the loop, checkpoints."""

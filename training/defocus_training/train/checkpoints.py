@@ -1,0 +1,105 @@
+"""Checkpoints that a run resumes from, and the weights that leave it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from defocus_depth.errors import ConfigError, ModelError
+
+from ..networks import DefocusModel, ModelOptions
+from .config import TrainConfig, dump_config
+
+LAST, BEST = "last.ckpt", "best.safetensors"
+
+
+class AveragedModel:
+    """Exponential moving average of a model's weights; batch-norm statistics are taken as they are."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards `model`; early on faster, so that the random start is forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        averaged, current = self.model.state_dict(), model.state_dict()
+        for name, value in averaged.items():
+            if value.dtype.is_floating_point:
+                value.lerp_(current[name].to(value), 1 - decay)
+            else:
+                value.copy_(current[name])
+
+
+def save_weights(path: Path, model: nn.Module, options: ModelOptions, half: bool = False) -> None:
+    """Weights as safetensors with the model's options in the header; `half`: fp16."""
+    tensors = {
+        name: (value.half() if half and value.dtype.is_floating_point else value).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    save_file(tensors, path, {"model": json.dumps(vars(options))})
+
+
+def load_weights(path: Path) -> DefocusModel:
+    """A model in evaluation mode, fp32, from a file that `save_weights` wrote.
+
+    Raises:
+        ModelError: the file is missing or not of this model.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            options = {key: tuple(value) for key, value in json.loads(file.metadata()["model"]).items()}
+        model = DefocusModel(ModelOptions(**options))
+        model.load_state_dict({name: _full(value) for name, value in load_file(path).items()})
+    except Exception as error:  # safetensors raises its own, undocumented types
+        raise ModelError(f"{path}: expected weights written by `defocus_training train` or `export`: {error}") from error
+    return model.eval()
+
+
+def describe_run(folder: Path, config: TrainConfig) -> None:
+    """Write the resolved configuration and the git revision beside the checkpoints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    (folder / "revision.txt").write_text(git_revision() + "\n", encoding="utf-8")
+
+
+def git_revision() -> str:
+    """The commit of the source tree this runs from, with `-dirty` where it was changed; `unknown` outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """`torch.save` through a temporary file: an interrupted save leaves the last checkpoint whole."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """A checkpoint on the CPU.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip and runtime errors alike
+        raise ConfigError(f"{path}: expected a checkpoint of this program: {error}") from error
+
+
+def _full(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.dtype == torch.float16 else value

@@ -1,0 +1,94 @@
+"""The configuration of a training run: one checked tree of values, from YAML and `--set key=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from defocus_depth.errors import ConfigError
+
+from ..data.augment import AugmentOptions
+from ..data.crops import CropOptions, Supervision
+from ..networks import ModelOptions
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LossWeights(_Checked):
+    """Weights of the terms of the loss."""
+
+    sdnet: float = Field(1.0, ge=0, description="likelihood of SDNet's |CoC|")
+    depthnet: float = Field(1.0, ge=0, description="likelihood of DepthNet's inverse depth")
+    defocus: float = Field(0.1, ge=0, description="both images of a pair imply one depth")
+    near_emphasis: float = Field(0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel")
+    inside_share: float = Field(0.3, ge=0, le=1, description="DepthNet's weight of frames focused inside the scene")
+
+
+class TrainConfig(_Checked):
+    """A training run. Paths are relative to the working directory."""
+
+    out: Path = Field(description="folder of checkpoints, logs and the resolved configuration")
+    pool: Path = Field(description="folder of a stack pool (`defocus_training pool`)")
+    supervision: Supervision = Field("self", description="self: the stacks' own frames; truth: exact depth (a yardstick)")
+    init: Path | None = Field(None, description="weights to start from (safetensors)")
+    steps: int = Field(40_000, gt=0, description="optimiser steps in all")
+    pairs_per_step: int = Field(16, gt=0, description="pairs of crops per step and process")
+    learning_rate: float = Field(2e-3, gt=0)
+    warmup_steps: int = Field(300, ge=0)
+    cooldown_steps: int = Field(6000, ge=0, description="the rate falls to zero over the last steps; constant before")
+    weight_decay: float = Field(0.02, ge=0)
+    ema_decay: float = Field(0.998, gt=0, lt=1, description="of the averaged weights that are validated and exported")
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    seed: int = 0
+    held_out_shards: int = Field(2, gt=0, description="first shards of the pool: validation only")
+    validate_every: int = Field(1000, gt=0, description="steps")
+    checkpoint_every: int = Field(500, gt=0, description="steps")
+    workers: int = Field(1, ge=0, description="data processes; 0 draws crops in the training process")
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, gt=0)
+    nodes: int = Field(1, gt=0)
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    losses: LossWeights = LossWeights()
+    crops: CropOptions = CropOptions()
+    augment: AugmentOptions = AugmentOptions()
+    model: ModelOptions = ModelOptions()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file, apply `key=value` overrides (dotted keys, YAML values), check everything.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown or a value out of its range.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        for override in overrides:
+            _apply(tree, override)
+        return TrainConfig.model_validate(tree)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a readable YAML file: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{path}: {field}: {first['msg']}, got {first['input']!r}") from error
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The resolved configuration as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise ConfigError(f"--set: expected key=value, got {override!r}")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+    tree[leaf] = yaml.safe_load(value)

@@ -1,0 +1,151 @@
+"""The training loop: read it from `train` down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ..data.crops import Pair, PoolPairs
+from ..networks import DefocusModel
+from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
+from .config import TrainConfig
+from .step import pair_losses, total_loss
+from .validation import validate, validation_batches
+
+
+def train(config: TrainConfig) -> dict[str, float]:
+    """Train to the configured number of steps, resuming from `out/last.ckpt`; returns the last validation figures."""
+    fabric = _launch(config)
+    run = _Run(fabric, config)
+    run.resume()
+    stream = _stream(fabric, config, run.step)
+    with _progress(fabric) as progress:
+        task = progress.add_task("training", total=config.steps, completed=run.step, figures="")
+        while run.step < config.steps:
+            run.advance(next(stream))
+            progress.update(task, completed=run.step, figures=run.summary())
+    return run.figures
+
+
+class _Run:
+    """Everything that changes while training, and how it is saved."""
+
+    def __init__(self, fabric: Fabric, config: TrainConfig) -> None:
+        self.fabric, self.config, self.step = fabric, config, 0
+        torch.manual_seed(config.seed)
+        model = load_weights(config.init) if config.init else DefocusModel(config.model)
+        model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = AveragedModel(model, config.ema_decay)
+        self.average.model.to(fabric.device)
+        optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        self.model, self.optimiser = fabric.setup(model, optimiser)
+        self.model.mark_forward_method("estimate_px")
+        self.batches = [_to_device(fabric, pair) for pair in validation_batches(config)]
+        self.figures: dict[str, float] = {}
+        self.best = float("inf")
+        self.last_loss = float("nan")
+
+    def advance(self, pair: Pair) -> None:
+        """One optimiser step, and whatever falls due after it."""
+        self._optimise(pair)
+        self.step += 1
+        if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+            self._validate()
+        if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+            self._save()
+
+    def resume(self) -> None:
+        """Take up the last checkpoint, if there is one."""
+        path = self.config.out / LAST
+        if not path.exists():
+            return
+        state = load_state(path)
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.best = state["step"], state["best"]
+
+    def summary(self) -> str:
+        """One line for the progress bar."""
+        figures = " ".join(f"{name} {self.figures[name]:.3f}" for name in ("coc_error_px", "abs_rel") if self.figures)
+        return f"loss {self.last_loss:.3f} {figures}"
+
+    def _optimise(self, pair: Pair) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        self.model.train()
+        terms = pair_losses(self.model, pair, self.config.losses)
+        loss = total_loss(terms, self.config.losses)
+        self.optimiser.zero_grad()
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.config.gradient_clip)
+        self.optimiser.step()
+        self.average.update(_bare(self.model), self.step)
+        self.last_loss = float(loss.detach())
+        if self.step % 50 == 0:
+            self.fabric.log_dict({f"train/{name}": float(term.detach()) for name, term in terms.items()}, self.step)
+
+    def _validate(self) -> None:
+        self.figures = validate(self.average.model, self.batches, self.config)
+        self.fabric.log_dict({f"validation/{name}": value for name, value in self.figures.items()}, self.step)
+        score = self.figures["sdnet"] + self.figures["depthnet"]
+        if score < self.best and self.fabric.is_global_zero:
+            self.best = score
+            save_weights(self.config.out / BEST, self.average.model, self.config.model)
+
+    def _save(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        state: dict[str, Any] = {"model": _bare(self.model).state_dict(), "average": self.average.model.state_dict()}
+        state.update(optimiser=self.optimiser.state_dict(), step=self.step, best=self.best)
+        save_state(self.config.out / LAST, state)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, constant, linear cool-down to zero over the last `cooldown_steps`."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    cool = min(1.0, (config.steps - step) / max(1, config.cooldown_steps))
+    return config.learning_rate * warm * cool
+
+
+def _launch(config: TrainConfig) -> Fabric:
+    logger = TensorBoardLogger(config.out, name="tensorboard", version="")
+    fabric = Fabric(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=config.precision,
+        loggers=logger,
+    )
+    fabric.launch()
+    if fabric.is_global_zero:
+        describe_run(config.out, config)
+    return fabric
+
+
+def _stream(fabric: Fabric, config: TrainConfig, step: int) -> Iterator[Pair]:
+    seed = config.seed + 1000 * fabric.global_rank + 7 * step
+    pairs = PoolPairs(config.pool, config.supervision, seed, config.crops, config.augment, config.held_out_shards)
+    loader = DataLoader(pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None)
+    return (_to_device(fabric, pair) for pair in loader)
+
+
+def _to_device(fabric: Fabric, pair: Pair) -> Pair:
+    return Pair(*(field.to(fabric.device, non_blocking=True) for field in pair))
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """The model inside Fabric's (and DistributedDataParallel's) wrapping."""
+    return getattr(model, "module", model)
+
+
+def _progress(fabric: Fabric) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
+    return Progress(*columns, disable=not fabric.is_global_zero)

@@ -1,0 +1,55 @@
+"""The loss of one batch of pairs. Ground truth enters only as `Pair.target_px` of a `supervision: truth` pool."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..data.crops import Pair
+from ..losses import defocus_loss, laplace_nll
+from ..networks import Defocus, DefocusModel, InverseDepth
+from .config import LossWeights
+
+
+def pair_losses(model: DefocusModel, pair: Pair, weights: LossWeights) -> dict[str, Float[Tensor, ""]]:
+    """Every term of the loss, unweighted, of a batch of pairs; the model runs once on all images."""
+    image = pair.image.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    focus = pair.focus_px.reshape(-1, 1)
+    defocus, inverse = model.estimate_px(image, focus)
+    return {
+        "sdnet": _sdnet_likelihood(defocus, pair),
+        "depthnet": _depthnet_likelihood(inverse, pair, weights),
+        "defocus": _siamese_consistency(defocus, pair),
+    }
+
+
+def total_loss(terms: dict[str, Float[Tensor, ""]], weights: LossWeights) -> Float[Tensor, ""]:
+    """Sum of the terms by their weights."""
+    return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+
+
+def _focus_map(pair: Pair) -> Float[Tensor, "b 2 1 1 1"]:
+    return pair.focus_px[:, :, None, None, None]
+
+
+def _sdnet_likelihood(defocus: Defocus, pair: Pair) -> Float[Tensor, ""]:
+    coc = (_focus_map(pair) - pair.target_px[:, None]).abs().flatten(0, 1)
+    weight = pair.weight[:, None].expand(-1, 2, -1, -1, -1).flatten(0, 1)
+    return laplace_nll(coc, defocus.coc_px, defocus.scale_px, weight)
+
+
+def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights) -> Float[Tensor, ""]:
+    """Pixels weigh (u/φ)^α: with α = 1 the location is the 1/d-weighted median of depth, which minimises AbsRel."""
+    target = pair.target_px[:, None].expand(-1, 2, -1, -1, -1)
+    nearness = (target / _focus_map(pair).clamp_min(1.0)).clamp(0.02, 4.0) ** weights.near_emphasis
+    frame = weights.inside_share + (1 - weights.inside_share) * pair.outside[:, :, None, None, None]
+    weight = pair.weight[:, None] * nearness * frame
+    return laplace_nll(target.flatten(0, 1), inverse.u_px, inverse.scale_px, weight.flatten(0, 1))
+
+
+def _siamese_consistency(defocus: Defocus, pair: Pair) -> Float[Tensor, ""]:
+    coc = defocus.coc_px.unflatten(0, (-1, 2))
+    nearer = pair.focus_px[:, 0] > pair.focus_px[:, 1]
+    sign = torch.where(nearer, 1.0, -1.0) * pair.outside[:, 0]
+    return defocus_loss(coc[:, 0], coc[:, 1], pair.focus_px, sign)

@@ -1,0 +1,60 @@
+"""Figures of the averaged model on held-out shards, against the supervision the run itself may see."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ..data.crops import Pair, draw_pair
+from ..data.pool import read_shard, shard_paths
+from ..networks import DefocusModel
+from .config import TrainConfig
+from .step import pair_losses
+
+VALIDATION_PAIRS = 192
+VALIDATION_SEED = 424242
+
+
+def validation_batches(config: TrainConfig) -> list[Pair]:
+    """Fixed batches from the held-out shards, augmented as in training."""
+    rng = np.random.default_rng(VALIDATION_SEED)
+    shards = [read_shard(path) for path in shard_paths(config.pool)[: config.held_out_shards]]
+    pairs = (
+        draw_pair(rng, shard, config.supervision, config.crops, config.augment) for shard in itertools.cycle(shards)
+    )
+    return list(batched(itertools.islice(pairs, VALIDATION_PAIRS), config.pairs_per_step))
+
+
+def batched(pairs: Iterator[Pair], size: int) -> Iterator[Pair]:
+    """Stack `size` pairs at a time along a new first axis."""
+    while group := list(itertools.islice(pairs, size)):
+        yield Pair(*(torch.stack(field) for field in zip(*group)))
+
+
+@torch.no_grad()
+def validate(model: DefocusModel, batches: list[Pair], config: TrainConfig) -> dict[str, float]:
+    """Mean loss terms, |CoC| error (px) and AbsRel over trusted pixels of frames focused nearer than the scene."""
+    model.eval()
+    sums: dict[str, float] = {}
+    for pair in batches:
+        terms = {name: float(term) for name, term in pair_losses(model, pair, config.losses).items()}
+        terms.update(_errors(model, pair))
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value / len(batches)
+    return sums
+
+
+def _errors(model: DefocusModel, pair: Pair) -> dict[str, float]:
+    defocus, inverse = model.estimate_px(pair.image[:, 0], pair.focus_px[:, :1])
+    weight = pair.weight * pair.outside[:, 0, None, None, None]
+    weight = weight / weight.sum().clamp_min(1e-6)
+    coc = (pair.focus_px[:, 0, None, None, None] - pair.target_px).abs()
+    return {
+        "coc_error_px": float((weight * (defocus.coc_px - coc).abs()).sum()),
+        "abs_rel": float((weight * (pair.target_px / inverse.u_px - 1).abs()).sum()),
+        "inverse_depth_error_px": float((weight * (pair.target_px - inverse.u_px).abs()).sum()),
+    }
+
