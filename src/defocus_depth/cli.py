@@ -9,8 +9,11 @@ from .commands.dispatch import Command, main
 _HERE = "defocus_depth.commands"
 COMMANDS = {
     "demo": Command(f"{_HERE}.demo", "Simulated camera and depth node over DDS: pictures and figures in a minute."),
-    "estimate": Command(f"{_HERE}.estimate", "Depth, circle-of-confusion and confidence maps of images, stacks or videos."),
+    "estimate": Command(
+        f"{_HERE}.estimate", "Depth, circle-of-confusion and confidence maps of images, stacks or videos."
+    ),
     "evaluate": Command(f"{_HERE}.evaluate", "Figures against ground truth on a folder of focal stacks."),
+    "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes."),
     "simulate": Command(f"{_HERE}.simulate", "Write simulated focal stacks with exact depth."),
     "bench": Command(f"{_HERE}.bench", "Time the backends side by side on this machine."),
     "doctor": Command(f"{_HERE}.doctor", "Check Python, ROS, DDS, backends and model; say what to fix."),

@@ -21,6 +21,10 @@ class ImageError(DefocusDepthError, ValueError):
     """An image, message or file that cannot be decoded as what it claims to be."""
 
 
+class BagError(DefocusDepthError, ValueError):
+    """A rosbag that is missing, truncated, or not what it claims to be."""
+
+
 class ConfigError(DefocusDepthError, ValueError):
     """A configuration file, parameter or command-line value out of its range."""
 
