@@ -7,7 +7,6 @@ The graph's interface is fixed (`INPUT_NAMES`, `OUTPUT_NAMES`); everything else 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
+from ..atomic import replacing
 from ..checked_input import field_problems
 from ..errors import ModelError
 from ..types import Transfer
@@ -64,10 +64,9 @@ class Sidecar(BaseModel):
         return self
 
     def write(self, path: Path) -> None:
-        """Write the sidecar to `path` (`<name>.json`) in one step, so that no reader sees half of it."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        partial.write_text(self.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
-        partial.replace(path)
+        """Write the sidecar to `path` (`<name>.json`) in one step; raises OSError as `open` does."""
+        with replacing(path) as partial:
+            partial.write_text(self.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Sidecar:
