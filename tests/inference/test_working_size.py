@@ -15,7 +15,7 @@ from defocus_depth.inference import WorkingGeometry, choose_geometry
 from defocus_depth.inference.working_size import blur_span_px
 from defocus_depth.optics import coc_from_inverse_depth
 
-SIZES = ((192, 256), (256, 320), (384, 512), (480, 640))
+SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (480, 640))
 ROBOT_PX_PER_DPT_AT_640 = 0.008**2 / (1.4 * 3e-6)
 
 
@@ -74,6 +74,11 @@ def test_the_chosen_size_is_the_nearest_by_ratio(span_px: float):
         abs(math.log(span_px * choose_geometry((480, 640), span_px, [size], 20.0).scale / 20.0)) for size in SIZES
     ]
     assert abs(math.log(span_px * chosen.scale / 20.0)) == pytest.approx(min(distances), abs=1e-5)
+
+
+@pytest.mark.parametrize(("max_coc_px", "expected_width"), [(40.0, 320), (24.0, 320), (20.0, 320), (10.0, 160)])
+def test_blur_never_spans_more_than_the_model_was_trained_on(max_coc_px: float, expected_width: int):
+    assert choose_geometry((480, 640), robot_span_px(640), SIZES, max_coc_px).width == expected_width
 
 
 def test_equal_scales_take_the_smaller_size():

@@ -19,7 +19,7 @@ from ..errors import BackendError, ConfigError, ModelError
 from ..inference import BACKENDS, OUTPUT_NAMES, Backend, BackendRequest, ModelArtifact, load_artifact, load_backend
 from ..inference.estimator import EstimatorConfig, input_estimate
 from ..inference.pixels import to_unit_floats
-from ..inference.working_size import choose_geometry
+from ..inference.working_size import SPAN_PX, choose_geometry
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
 
 VARIANTS = (*BACKENDS, "openvino:bf16")
@@ -139,7 +139,7 @@ def _overhead_ms(artifact: ModelArtifact, rounds: int) -> float:
     """Median time around the network, for an 8-bit colour image of 640x480 px that is halved: pixels in, maps out."""
     sidecar = artifact.sidecar
     image = np.random.default_rng(0).integers(0, 256, (IMAGE_HEIGHT, IMAGE_WIDTH, 3), dtype=np.uint8)
-    geometry = choose_geometry(image.shape[:2], 2 * sidecar.max_coc_px, sidecar.sizes, sidecar.max_coc_px)
+    geometry = choose_geometry(image.shape[:2], 2 * SPAN_PX, sidecar.sizes, SPAN_PX)
     maps = {name: np.ones((geometry.height, geometry.width), np.float32) for name in OUTPUT_NAMES}
 
     def around() -> None:

@@ -1,8 +1,8 @@
 """The one size at which a camera's images go through the network, and the way there and back.
 
 The rule (`choose_geometry`): of the model's short list of sizes take the one at which the blur that the depth range
-can cause spans most nearly `max_coc_px`. Smaller sizes throw away blur that could be measured, larger ones
-blur beyond what the network was trained on, and cost time. The image is scaled isotropically to fit, never up
+can cause spans most nearly 20 px. At smaller sizes blur that could be measured is thrown away, at larger ones it grows
+beyond what the network was trained on, and costs time. The image is scaled isotropically to fit, never up
 (interpolation adds no blur information, and its own softness would be read as defocus), and reflected at the
 right and bottom edges to fill the rest.
 
@@ -22,6 +22,7 @@ from ..errors import ConfigError, ImageError
 from ..types import FloatArray
 
 Size = tuple[int, int]
+SPAN_PX = 20.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def choose_geometry(image_size: Size, span_px: float, sizes: Sequence[Size], max
     """The geometry for images of `image_size` (height, width) whose blur spans `span_px` px of the image.
 
     Of the listed sizes (and, for a portrait image, the same sizes on end) the one whose span is nearest
-    `max_coc_px` by ratio; among equal ones that with the fewest pixels.
+    `SPAN_PX` (`max_coc_px`, for a model that was trained on less) by ratio; among equal ones that with the fewest
+    pixels.
 
     Raises:
         ImageError: an image without pixels.
@@ -98,9 +100,10 @@ def choose_geometry(image_size: Size, span_px: float, sizes: Sequence[Size], max
         raise ImageError(f"image size: expected at least 1x1 px, got {width}x{height}")
     upright = [(min(size), max(size)) if width >= height else (max(size), min(size)) for size in sizes]
     candidates = [_fit(image_size, size) for size in upright]
+    wanted_px = min(SPAN_PX, max_coc_px)
 
     def distance(geometry: WorkingGeometry) -> tuple[float, int]:
-        ratio = span_px * geometry.scale / max_coc_px
+        ratio = span_px * geometry.scale / wanted_px
         return round(abs(math.log(ratio)), 6), geometry.height * geometry.width
 
     return min(candidates, key=distance)
