@@ -45,5 +45,9 @@ class RosUnavailableError(DefocusDepthError):
     """rclpy or a message package cannot be imported: the message says what to install or source."""
 
 
+class ProcessError(DefocusDepthError):
+    """A process that we started ended, or did not do what it was started for in time."""
+
+
 class DeviceError(DefocusDepthError):
     """A camera or focus actuator did not do what was asked."""

@@ -1,0 +1,101 @@
+"""Nodes of ours as processes of their own: started, watched, measured and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from ..errors import ProcessError
+from ..share import share_path
+
+_STOP_S = 10.0
+_COMPLAINT_LINES = 3
+
+
+def dds_environment(domain: int, log_folder: Path) -> dict[str, str]:
+    """What makes ROS processes talk on this machine only, with a shared-memory segment that images fit into.
+
+    Both names of the profile are set: Fast DDS 2 (up to Jazzy) and Fast DDS 3 read different ones.
+    """
+    profile = str(share_path("config", "fastdds_shm.xml"))
+    here_only = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    if os.environ.get("ROS_DISTRO") == "humble":
+        here_only = {"ROS_LOCALHOST_ONLY": "1"}
+    return {
+        **here_only,
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_LOG_DIR": str(log_folder),
+        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
+        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
+    }
+
+
+class NodeProcess:
+    """`python -m <module> <arguments>` until the block ends, when it gets SIGINT, then SIGKILL.
+
+    Args:
+        log: file for what it prints.
+    """
+
+    def __init__(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.name = module.rpartition(".")[2]
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self._usage = psutil.Process(self._process.pid)
+
+    def __enter__(self) -> NodeProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def check(self) -> None:
+        """Raise a ProcessError with its last words when it has ended with an error."""
+        code = self._process.poll()
+        if code:
+            raise ProcessError(f"{self.name}: expected to run, ended with exit code {code}: {self.last_words()}")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """CPU time so far, user and system, s.
+
+        Raises:
+            ProcessError: it has ended.
+        """
+        try:
+            times = self._usage.cpu_times()
+        except psutil.NoSuchProcess as error:
+            raise ProcessError(f"{self.name}: expected to run, has ended: {self.last_words()}") from error
+        return times.user + times.system
+
+    def last_words(self) -> str:
+        """The last lines it printed."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " / ".join(lines[-_COMPLAINT_LINES:]) or "it printed nothing"
