@@ -129,6 +129,7 @@ class DepthNode(LifecycleNode):
         super().on_activate(state)
         assert self._session is not None  # the state machine activates configured nodes only
         self._session.activate()
+        self.get_logger().info(f"listening on {self._session.image_topic} (active)")
 
     def _deactivate(self, state: LifecycleState) -> None:
         assert self._session is not None

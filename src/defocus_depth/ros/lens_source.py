@@ -129,9 +129,9 @@ def _known(lens: LensParameters, name: str) -> float:
     return value
 
 
-def lens_of_crop(lens: LensParameters, full_width_px: float) -> LensParameters:
-    """The lens for a cropped image whose uncropped twin would be `full_width_px` wide, in the crop's own pixels."""
-    if lens.image_width_px is None:
+def lens_of_crop(lens: LensParameters, width_px: int, full_width_px: float) -> LensParameters:
+    """The lens for an image `width_px` wide, cut out of one that was `full_width_px` wide: cropping changes no blur."""
+    if lens.image_width_px is None or full_width_px == width_px:
         return lens
     ratio = full_width_px / lens.image_width_px
     return dataclasses.replace(resized(dataclasses.replace(lens, image_width_px=None), ratio), image_width_px=None)

@@ -132,5 +132,6 @@ class DepthPipeline:
             ImageError: the message does not decode.
         """
         decoded = self._decode(message)
-        lens = lens_of_crop(setting.lens, full_width_px(decoded.array.shape[1]))
+        width_px = decoded.array.shape[1]
+        lens = lens_of_crop(setting.lens, width_px, full_width_px(width_px))
         return FrameMaps(decoded, LensSetting(lens, setting.focus_distance_m), parameters, self._estimator)
