@@ -31,6 +31,8 @@ def run(options: Options) -> int:
 
     config = load_config(options.config, options.overrides)
     figures = train(config)
-    Console(stderr=True).print(f"trained {config.steps} steps: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+    Console(stderr=True).print(
+        f"trained {config.steps} steps: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
+    )
     write_json(options.json, figures)
     return 0

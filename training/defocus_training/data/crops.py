@@ -56,7 +56,13 @@ class PoolPairs(IterableDataset[Pair]):
     """Endless stream of pairs; `supervision: self` never reads the pool's exact depth."""
 
     def __init__(
-        self, folder: Path, supervision: Supervision, seed: int, crops: CropOptions, augment: AugmentOptions, held_out: int
+        self,
+        folder: Path,
+        supervision: Supervision,
+        seed: int,
+        crops: CropOptions,
+        augment: AugmentOptions,
+        held_out: int,
     ) -> None:
         self.folder, self.supervision, self.seed = folder, supervision, seed
         self.crops, self.augment, self.held_out = crops, augment, held_out
@@ -89,7 +95,9 @@ def draw_pair(rng: Rng, shard: Shard, supervision: Supervision, crops: CropOptio
     turn = _Turn(int(rng.integers(4)), bool(rng.integers(2)))
     tone = tone_curve(rng, augment)
     images = [
-        camera_effects(rng, turn(_resized(tone[shard.frames[stack, frame][window], np.arange(3)], crops.size_px)), augment)
+        camera_effects(
+            rng, turn(_resized(tone[shard.frames[stack, frame][window], np.arange(3)], crops.size_px)), augment
+        )
         for frame in frames
     ]
     focus = shard.focus_px[stack, frames] * ratio
@@ -117,7 +125,9 @@ def _targets(shard: Shard, stack: int, supervision: Supervision, crops: CropOpti
     return shard.teacher_px[stack].astype(np.float32), 1 / (1 + deviation**2)
 
 
-def _choose_window(rng: Rng, extent: int, crops: CropOptions, augment: AugmentOptions) -> tuple[tuple[slice, slice], float]:
+def _choose_window(
+    rng: Rng, extent: int, crops: CropOptions, augment: AugmentOptions
+) -> tuple[tuple[slice, slice], float]:
     side = min(extent, round(crops.size_px / np.exp(rng.uniform(*np.log(augment.rescale)))))
     top, left = rng.integers(0, extent - side + 1, 2)
     return (slice(int(top), int(top) + side), slice(int(left), int(left) + side)), crops.size_px / side

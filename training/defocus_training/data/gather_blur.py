@@ -33,8 +33,8 @@ def polygon_spans(blades: int, rotation_rad: float) -> npt.NDArray[np.float32]:
 def cats_eye_spans(shift: float) -> npt.NDArray[np.float32]:
     """Rows of a disc cut by a second one shifted sideways by `shift` (0..1): vignetting off the axis."""
     spans = disc_spans()
-    right = np.minimum(spans[:, 1], spans[:, 1] - shift)
-    return np.stack([np.minimum(spans[:, 0], right), right], 1).astype(np.float32)
+    right = np.maximum(spans[:, 1] - shift, spans[:, 0])
+    return np.stack([spans[:, 0], right], 1).astype(np.float32)
 
 
 def _convex_rows(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -62,14 +62,16 @@ def load_photos(folder: Path | None, smallest_px: int = 300) -> list[Texture]:
         if picture is not None and min(picture.shape[:2]) >= smallest_px
     ]
     if not photos:
-        raise ConfigError(f"--photos {folder}: expected pictures of at least {smallest_px} px, got {len(files)} files, none such")
+        raise ConfigError(
+            f"--photos {folder}: expected pictures of at least {smallest_px} px, got {len(files)} files, none such"
+        )
     return photos
 
 
 def make_shard(seeds: Sequence[int], options: ProceduralOptions, photos: Sequence[Texture] = ()) -> Shard:
     """Generate one stack per seed, add the sensor's noise, and let the teacher look at the frames."""
     stacks = [_make_stack(np.random.default_rng(TRAINING_SEED_BASE + seed), options, photos) for seed in seeds]
-    return Shard(*(np.stack(field) for field in zip(*stacks)))
+    return Shard(*(np.stack(field) for field in zip(*stacks, strict=False)))
 
 
 def write_shard(path: Path, shard: Shard) -> None:
@@ -92,7 +94,9 @@ def shard_paths(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.npz"))
 
 
-def fill_pool(folder: Path, shards: range, options: ProceduralOptions, photos: Sequence[Texture], stacks_per_shard: int = 64):
+def fill_pool(
+    folder: Path, shards: range, options: ProceduralOptions, photos: Sequence[Texture], stacks_per_shard: int = 64
+):
     """Make the shards of `shards` that `folder` lacks; yields each path as it is done."""
     for index in shards:
         path = folder / f"shard-{index:06d}.npz"
@@ -102,7 +106,9 @@ def fill_pool(folder: Path, shards: range, options: ProceduralOptions, photos: S
         yield path
 
 
-def _make_stack(rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture]) -> tuple[np.ndarray, ...]:
+def _make_stack(
+    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture]
+) -> tuple[np.ndarray, ...]:
     stack = generate_stack(rng, options, photos)
     noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)

@@ -37,7 +37,7 @@ class ProceduralOptions:
 
 @dataclass(frozen=True)
 class ProceduralStack:
-    """`radiance` (K, n, n, 3) linear float32; `inverse_depth_px` (n, n) float32; `focus_px` (K,) float32, nearest first."""
+    """`radiance` (K, n, n, 3) linear, `inverse_depth_px` (n, n), `focus_px` (K,) nearest first; all float32."""
 
     radiance: npt.NDArray[np.float32]
     inverse_depth_px: npt.NDArray[np.float32]
@@ -74,7 +74,9 @@ def _sample_aperture(rng: Rng) -> npt.NDArray[np.float32]:
     return cats_eye_spans(float(rng.uniform(0, 0.5)))
 
 
-def _render(scene: LayeredScene, focus_px: float, spans: npt.NDArray[np.float32], margin: int) -> npt.NDArray[np.float32]:
+def _render(
+    scene: LayeredScene, focus_px: float, spans: npt.NDArray[np.float32], margin: int
+) -> npt.NDArray[np.float32]:
     picture = None
     for layer in scene.layers:
         blurred = gather_blur(layer.rgba, focus_px - layer.inverse_depth_px, spans, margin)

@@ -1,9 +1,9 @@
 """Inverse depth of every pixel from a stack's own frames: cross-blur photometric depth from defocus.
 
-If a point lies at inverse depth u, frame a is blurred by the disc |φa − u| and frame b by |φb − u|; blurring each frame
-by the *other's* disc must make them equal, whatever the sharp picture is. No all-in-focus image is needed, and unlike
-re-blurring by a relative Gaussian the test is unbiased. Each hypothesis u is scored by its squared residuals over the
-noise that would remain after the two blurs (a chi-square), so that strong blur is not preferred for hiding differences.
+If a point lies at inverse depth u, frame a is blurred by the disc |φa − u| and frame b by |φb − u|; blurring each
+frame by the *other's* disc must make them equal, whatever the sharp picture is. No all-in-focus image is needed, and
+unlike re-blurring by a relative Gaussian the test is unbiased. Each hypothesis u is scored by its squared residuals
+over the noise that would remain after the two blurs (a chi-square), because strong blur hides differences.
 
 Method: Subbarao & Surya 1994 and Favaro & Soatto 2005 compare defocused frames through relative blur; the symmetric form
 is the "blur equalisation" of Xian & Subbarao 2006.
@@ -67,7 +67,9 @@ def _cost_volume(luminance: Map, focus_px: Map, hypotheses: Map, options: Teache
     padded = np.pad(luminance, ((0, 0), (pad, pad), (pad, pad)), mode="reflect").astype(np.float32)
     spectra = fft.rfft2(padded)
     disc = _DiscTransfer(padded.shape[1:])
-    contrast = cv2.GaussianBlur(np.abs(luminance - cv2.blur(luminance.transpose(1, 2, 0), (7, 7)).transpose(2, 0, 1)).max(0), (0, 0), 3)
+    contrast = cv2.GaussianBlur(
+        np.abs(luminance - cv2.blur(luminance.transpose(1, 2, 0), (7, 7)).transpose(2, 0, 1)).max(0), (0, 0), 3
+    )
     volume = np.empty((len(hypotheses), *luminance.shape[1:]), np.float32)
     for index, u in enumerate(hypotheses):
         cocs = np.abs(focus_px - u)
@@ -75,7 +77,9 @@ def _cost_volume(luminance: Map, focus_px: Map, hypotheses: Map, options: Teache
         chi2 = np.zeros(luminance.shape[1:], np.float32)
         for a in range(len(focus_px) - 1):
             b = a + 1
-            residual = fft.irfft2(spectra[a] * transfers[b] - spectra[b] * transfers[a], padded.shape[1:])[pad:-pad, pad:-pad]
+            residual = fft.irfft2(spectra[a] * transfers[b] - spectra[b] * transfers[a], padded.shape[1:])[
+                pad:-pad, pad:-pad
+            ]
             noise2 = options.noise**2 * (_noise_gain(cocs[b]) + _noise_gain(cocs[a]))
             shrink = 1.0 / (1.0 + 0.15 * max(cocs[a], cocs[b]))
             chi2 += residual**2 / (noise2 + (options.model_error * shrink * contrast) ** 2)

@@ -114,7 +114,9 @@ def _strokes(rng: Rng, n: int) -> Texture:
         left = 0
         while left < n:
             glyph = rng.integers(0, height, (int(rng.integers(2, 5)), 2)) * [rng.uniform(0.4, 0.8), 1] + [left, top]
-            cv2.polylines(canvas, [glyph.astype(np.int32)], bool(rng.random() < 0.3), rng.uniform(0, 0.3), thickness, cv2.LINE_AA)
+            cv2.polylines(
+                canvas, [glyph.astype(np.int32)], bool(rng.random() < 0.3), rng.uniform(0, 0.3), thickness, cv2.LINE_AA
+            )
             left += int(height * rng.uniform(0.6, 1.4))
     return np.rot90(canvas, rng.integers(4)).copy()
 
@@ -137,7 +139,9 @@ def _polygons(rng: Rng, n: int) -> Texture:
         radius = min(n / 3, 3.0 / rng.uniform(0.01, 1.0) ** 1.1)
         centre = rng.uniform(0, n, 2)
         angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 9))))
-        corners = centre + radius * rng.uniform(0.6, 1.2, len(angles))[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+        corners = centre + radius * rng.uniform(0.6, 1.2, len(angles))[:, None] * np.stack(
+            [np.cos(angles), np.sin(angles)], 1
+        )
         cv2.fillPoly(canvas, [corners.astype(np.int32)], float(rng.random()), cv2.LINE_AA)
     return canvas
 

@@ -1,7 +1,7 @@
 """Fixed front end: what blur does to an image, freed of its brightness and contrast.
 
 Blur lowers the energy of fine bands against coarse ones, whatever the picture shows; a network given raw RGB does not
-learn that in reasonable time. Everything here is average pooling and 4×4 unshuffling: cheap, and the same on every backend.
+learn that in reasonable time. Everything here is average pooling and 4×4 unshuffling: cheap, and alike on all backends.
 """
 
 from __future__ import annotations

@@ -41,11 +41,13 @@ class DefocusModel(nn.Module):
 
     def __init__(self, options: ModelOptions | None = None) -> None:
         super().__init__()
-        options = options or ModelOptions()
+        options = self.options = options or ModelOptions()
         self.sdnet = SDNet(options.sdnet_widths)
         self.depthnet = DepthNet(options.depthnet_widths, options.sdnet_widths[0])
 
-    def estimate_px(self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]) -> tuple[Defocus, InverseDepth]:
+    def estimate_px(
+        self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]
+    ) -> tuple[Defocus, InverseDepth]:
         """What the losses see: both networks' outputs at stride 4, in px."""
         defocus = self.sdnet(image)
         return defocus, self.depthnet(defocus, focus_px)

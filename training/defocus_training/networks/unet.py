@@ -40,9 +40,10 @@ class UNet(nn.Module):
         self.stem = ConvBlock(channels_in, widths[0])
         self.encoder = nn.ModuleList([Residual(widths[0])])
         self.encoder.extend(
-            nn.Sequential(ConvBlock(fine, coarse, 2), Residual(coarse)) for fine, coarse in zip(widths, widths[1:])
+            nn.Sequential(ConvBlock(fine, coarse, 2), Residual(coarse))
+            for fine, coarse in zip(widths, widths[1:], strict=False)
         )
-        self.lift = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(widths, widths[1:]))
+        self.lift = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(widths, widths[1:], strict=False))
         self.decoder = nn.ModuleList(Residual(width) for width in widths[:-1])
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:

@@ -62,7 +62,9 @@ def load_weights(path: Path) -> DefocusModel:
         model = DefocusModel(ModelOptions(**options))
         model.load_state_dict({name: _full(value) for name, value in load_file(path).items()})
     except Exception as error:  # safetensors raises its own, undocumented types
-        raise ModelError(f"{path}: expected weights written by `defocus_training train` or `export`: {error}") from error
+        raise ModelError(
+            f"{path}: expected weights written by `defocus_training train` or `export`: {error}"
+        ) from error
     return model.eval()
 
 

@@ -26,7 +26,9 @@ class LossWeights(_Checked):
     sdnet: float = Field(1.0, ge=0, description="likelihood of SDNet's |CoC|")
     depthnet: float = Field(1.0, ge=0, description="likelihood of DepthNet's inverse depth")
     defocus: float = Field(0.1, ge=0, description="both images of a pair imply one depth")
-    near_emphasis: float = Field(0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel")
+    near_emphasis: float = Field(
+        0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
+    )
     inside_share: float = Field(0.3, ge=0, le=1, description="DepthNet's weight of frames focused inside the scene")
 
 
@@ -35,7 +37,9 @@ class TrainConfig(_Checked):
 
     out: Path = Field(description="folder of checkpoints, logs and the resolved configuration")
     pool: Path = Field(description="folder of a stack pool (`defocus_training pool`)")
-    supervision: Supervision = Field("self", description="self: the stacks' own frames; truth: exact depth (a yardstick)")
+    supervision: Supervision = Field(
+        "self", description="self: the stacks' own frames; truth: exact depth (a yardstick)"
+    )
     init: Path | None = Field(None, description="weights to start from (safetensors)")
     steps: int = Field(40_000, gt=0, description="optimiser steps in all")
     pairs_per_step: int = Field(16, gt=0, description="pairs of crops per step and process")

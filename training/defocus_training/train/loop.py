@@ -133,7 +133,9 @@ def _launch(config: TrainConfig) -> Fabric:
 def _stream(fabric: Fabric, config: TrainConfig, step: int) -> Iterator[Pair]:
     seed = config.seed + 1000 * fabric.global_rank + 7 * step
     pairs = PoolPairs(config.pool, config.supervision, seed, config.crops, config.augment, config.held_out_shards)
-    loader = DataLoader(pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None)
+    loader = DataLoader(
+        pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None
+    )
     return (_to_device(fabric, pair) for pair in loader)
 
 
@@ -147,5 +149,11 @@ def _bare(model: nn.Module) -> nn.Module:
 
 
 def _progress(fabric: Fabric) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
     return Progress(*columns, disable=not fabric.is_global_zero)

@@ -52,4 +52,4 @@ def _siamese_consistency(defocus: Defocus, pair: Pair) -> Float[Tensor, ""]:
     coc = defocus.coc_px.unflatten(0, (-1, 2))
     nearer = pair.focus_px[:, 0] > pair.focus_px[:, 1]
     sign = torch.where(nearer, 1.0, -1.0) * pair.outside[:, 0]
-    return defocus_loss(coc[:, 0], coc[:, 1], pair.focus_px, sign)
+    return defocus_loss(coc[:, 0], coc[:, 1], pair.focus_px, sign.view(-1, 1, 1, 1))

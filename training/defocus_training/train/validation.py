@@ -31,7 +31,7 @@ def validation_batches(config: TrainConfig) -> list[Pair]:
 def batched(pairs: Iterator[Pair], size: int) -> Iterator[Pair]:
     """Stack `size` pairs at a time along a new first axis."""
     while group := list(itertools.islice(pairs, size)):
-        yield Pair(*(torch.stack(field) for field in zip(*group)))
+        yield Pair(*(torch.stack(field) for field in zip(*group, strict=False)))
 
 
 @torch.no_grad()
@@ -57,4 +57,3 @@ def _errors(model: DefocusModel, pair: Pair) -> dict[str, float]:
         "abs_rel": float((weight * (pair.target_px / inverse.u_px - 1).abs()).sum()),
         "inverse_depth_error_px": float((weight * (pair.target_px - inverse.u_px).abs()).sum()),
     }
-

@@ -1,0 +1,83 @@
+"""Crops: targets follow the geometry, and self-supervision never touches ground truth."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from defocus_training.data.augment import AugmentOptions, camera_effects, demosaiced, motion_blur, tone_curve
+from defocus_training.data.crops import CropOptions, PoolPairs, draw_pair
+from defocus_training.data.pool import read_shard, shard_paths
+
+CROPS = CropOptions(size_px=64)
+PLAIN = AugmentOptions((1.0, 1.0), tone=0, motion_blur=0, softness=0, noise=0, demosaic=0, jpeg=0)
+
+
+def test_self_supervision_is_blind_to_ground_truth(pool_folder: Path) -> None:
+    shard = read_shard(shard_paths(pool_folder)[0])
+    poisoned = dataclasses.replace(shard, truth_px=np.full_like(shard.truth_px, np.nan))
+    for seed in range(5):
+        clean = draw_pair(np.random.default_rng(seed), shard, "self", CROPS, AugmentOptions())
+        other = draw_pair(np.random.default_rng(seed), poisoned, "self", CROPS, AugmentOptions())
+        for a, b in zip(clean, other, strict=False):
+            assert torch.equal(a, b)
+    truth = draw_pair(np.random.default_rng(0), poisoned, "truth", CROPS, AugmentOptions())
+    assert truth.target_px.isnan().any()
+
+
+def test_resampling_scales_focus_and_target(pool_folder: Path) -> None:
+    shard = read_shard(shard_paths(pool_folder)[0])
+    flat = dataclasses.replace(shard, truth_px=np.full_like(shard.truth_px, 5.0))
+    enlarged = dataclasses.replace(PLAIN, rescale=(1.25, 1.25))
+    pair = draw_pair(np.random.default_rng(0), flat, "truth", CROPS, enlarged)
+    ratio = 64 / round(64 / 1.25)
+    torch.testing.assert_close(pair.target_px, torch.full_like(pair.target_px, 5.0 * ratio))
+    focuses = shard.focus_px * ratio
+    assert all(np.isclose(focuses, float(focus), atol=1e-4).any() for focus in pair.focus_px)
+
+
+def test_image_and_target_turn_together(pool_folder: Path) -> None:
+    shard = read_shard(shard_paths(pool_folder)[0])
+    luma = shard.frames[:, 0].astype(np.float32).mean(-1)
+    same = dataclasses.replace(
+        shard, frames=np.repeat(shard.frames[:, :1], 4, 1), truth_px=(luma / 8).astype(np.float16)
+    )
+    for seed in range(6):
+        pair = draw_pair(np.random.default_rng(seed), same, "truth", CROPS, PLAIN)
+        cells = torch.nn.functional.avg_pool2d(pair.image[0].mean(0, keepdim=True) * 255 / 8, 4)
+        torch.testing.assert_close(cells, pair.target_px, atol=0.05, rtol=0.01)
+
+
+def test_stream_is_endless_batched_and_in_range(pool_folder: Path) -> None:
+    stream = iter(PoolPairs(pool_folder, "self", 0, CROPS, AugmentOptions(), held_out=1))
+    for _ in range(20):
+        pair = next(stream)
+        assert pair.image.shape == (2, 3, 64, 64) and 0 <= float(pair.image.min()) and float(pair.image.max()) <= 1
+        assert pair.focus_px[0] != pair.focus_px[1]
+        assert (pair.weight >= 0).all() and (pair.weight <= 1).all()
+
+
+def test_motion_blur_keeps_the_mean_and_spreads_a_point() -> None:
+    point = np.zeros((33, 33, 3), np.float32)
+    point[16, 16] = 1
+    blurred = motion_blur(point, 8.0, 0.0)
+    assert blurred.sum() == np.float32(3.0) or abs(blurred.sum() - 3) < 1e-3
+    assert (blurred[16, 12:21, 0] > 0.05).sum() >= 7 and blurred[10].max() == 0
+
+
+def test_every_camera_effect_changes_the_picture() -> None:
+    rng_picture = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+    plain = camera_effects(np.random.default_rng(1), rng_picture, PLAIN)
+    assert np.abs(plain - rng_picture).max() <= 0.5 / 255 + 1e-6
+    for name in ("motion_blur", "softness", "noise", "demosaic", "jpeg"):
+        changed = camera_effects(np.random.default_rng(1), rng_picture, dataclasses.replace(PLAIN, **{name: 1.0}))
+        assert np.abs(changed - plain).mean() > 1e-4, name
+    assert not np.array_equal(
+        tone_curve(np.random.default_rng(0), AugmentOptions(tone=1.0)), tone_curve(np.random.default_rng(0), PLAIN)
+    )
+
+
+def test_demosaicing_keeps_colours_of_flat_areas() -> None:
+    flat = np.full((16, 16, 3), (200, 120, 40), np.uint8)
+    np.testing.assert_allclose(demosaiced(flat)[4:-4, 4:-4], flat[4:-4, 4:-4], atol=1)

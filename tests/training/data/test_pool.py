@@ -1,0 +1,52 @@
+"""Pools: what is written is read, finished shards are kept, half-written ones are not seen."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from defocus_depth.errors import ConfigError
+from defocus_training.data.pool import fill_pool, load_photos, make_shard, read_shard, shard_paths, write_shard
+from defocus_training.data.procedural import ProceduralOptions, generate_stack
+
+SMALL = ProceduralOptions(size_px=64, frames=3, largest_coc_px=20.0)
+
+
+def test_shards_round_trip(tmp_path: Path) -> None:
+    shard = make_shard([1, 2], SMALL)
+    write_shard(tmp_path / "shard-000000.npz", shard)
+    again = read_shard(tmp_path / "shard-000000.npz")
+    for name, value in vars(shard).items():
+        np.testing.assert_array_equal(getattr(again, name), value)
+    assert again.frames.shape == (2, 3, 64, 64, 3)
+
+
+def test_same_seed_same_stack_other_seed_other_stack() -> None:
+    first, again, other = (make_shard([seed], SMALL).frames for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_finished_shards_are_kept_and_partial_ones_ignored(pool_folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in shard_paths(pool_folder)}
+    (pool_folder / ".shard-000009.npz.1.partial").write_bytes(b"half")
+    list(fill_pool(pool_folder, range(3), SMALL, [], stacks_per_shard=3))
+    assert {path: path.stat().st_mtime_ns for path in shard_paths(pool_folder)} == before
+
+
+def test_first_frame_focuses_nearer_and_last_farther_than_the_scene() -> None:
+    for seed in range(8):
+        stack = generate_stack(np.random.default_rng(seed), SMALL)
+        assert stack.focus_px[0] > stack.inverse_depth_px.max()
+        assert stack.focus_px[-1] < stack.inverse_depth_px.min()
+        assert np.isfinite(stack.radiance).all() and stack.radiance.min() >= 0 and stack.radiance.max() <= 1
+
+
+def test_photos_become_textures_and_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected pictures of at least 300 px, got 0 files"):
+        load_photos(tmp_path)
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((310, 320, 3), 188, np.uint8))
+    (photo,) = load_photos(tmp_path)
+    assert photo.mean() == pytest.approx(0.5, abs=0.01)  # sRGB 188 is half the light
+    assert load_photos(None) == []

@@ -1,0 +1,85 @@
+"""Networks: budget, invariances of the front end, ranges of outputs, the identity of coc and depth."""
+
+import math
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from defocus_training.networks import DefocusModel, ModelOptions
+from defocus_training.networks.features import FEATURES, DefocusFeatures
+from defocus_training.networks.model import within_ratio
+
+TINY = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8))
+
+
+def test_budget_of_five_gflop_at_vga_and_twelve_megabytes() -> None:
+    model = DefocusModel().eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.rand(1, 3, 480, 640), torch.tensor([[15.6, 2.857]]))
+    assert counter.get_total_flops() <= 5.0e9  # multiplications and additions counted apart
+    assert sum(p.numel() for p in model.parameters()) * 4 <= 12e6
+
+
+def test_features_ignore_contrast_and_brightness() -> None:
+    image = torch.rand(1, 3, 64, 64)
+    features = DefocusFeatures()(image)
+    faint = DefocusFeatures()(0.3 + 0.4 * image)
+    assert features.shape == (1, FEATURES, 16, 16)
+    blur_cues = (
+        slice(None),
+        slice(24),
+        slice(0, 12),
+        slice(0, 12),
+    )  # not contrast and colour; not the last row and column
+    torch.testing.assert_close(features[blur_cues], faint[blur_cues], atol=0.02, rtol=0.02)
+
+
+def test_band_energies_fall_with_blur() -> None:
+    image = torch.rand(1, 3, 64, 64)
+    blurred = torch.nn.functional.avg_pool2d(image, 5, 1, 2)
+    fine = slice(16, 18)
+    assert (DefocusFeatures()(blurred)[:, fine] < DefocusFeatures()(image)[:, fine]).all()
+
+
+def test_features_are_finite_on_a_flat_black_image() -> None:
+    assert DefocusFeatures()(torch.zeros(1, 3, 32, 32)).isfinite().all()
+
+
+def test_outputs_have_the_images_size_and_keep_the_optics_identity() -> None:
+    torch.manual_seed(0)
+    model = DefocusModel(TINY).eval()
+    lens = torch.tensor([[7.8, 2.857], [15.0, 0.0]])
+    output = model(torch.rand(2, 3, 64, 96), lens)
+    for values in output:
+        assert values.shape == (2, 1, 64, 96) and values.isfinite().all()
+    gain, focus = lens[:, 0].view(2, 1, 1, 1), lens[:, 1].view(2, 1, 1, 1)
+    torch.testing.assert_close(output.coc, gain * (focus - 1 / output.depth), atol=1e-4, rtol=1e-4)
+    assert (output.depth > 0).all() and (output.defocus >= 0).all() and (output.inv_depth_scale > 0).all()
+    assert (output.confidence >= 0).all() and (output.confidence <= 1).all()
+
+
+def test_sdnet_does_not_know_the_lens() -> None:
+    model = DefocusModel(TINY).eval()
+    image = torch.rand(1, 3, 64, 64)
+    one, other = (model(image, torch.tensor([[gain, 2.0]])).defocus for gain in (3.0, 9.0))
+    assert torch.equal(one, other)
+
+
+def test_depth_follows_the_lens_scale_exactly() -> None:
+    """Blur knows only G·F and G/d: twice the gain at half the focus is the same picture at half the inverse depth."""
+    model = DefocusModel(TINY).eval()
+    image = torch.rand(1, 3, 64, 64)
+    near, far = model(image, torch.tensor([[8.0, 2.0]])), model(image, torch.tensor([[16.0, 1.0]]))
+    torch.testing.assert_close(far.depth, 2 * near.depth)
+    torch.testing.assert_close(far.confidence, near.confidence)
+
+
+def test_confidence_is_the_probability_under_the_truncated_laplace() -> None:
+    rng = np.random.default_rng(0)
+    for location, scale in ((2.0, 0.1), (2.0, 0.5), (0.5, 0.4)):
+        draws = rng.laplace(location, scale, 400_000)
+        draws = draws[draws > 0]
+        inside = np.mean((draws < 1.25 * location) & (draws > location / 1.25))
+        value = float(within_ratio(torch.tensor(location), torch.tensor(scale)))
+        assert math.isclose(value, inside, abs_tol=4e-3)

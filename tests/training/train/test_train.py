@@ -1,0 +1,131 @@
+"""Training: resumes bit for bit, is blind to ground truth, leaves weights that load, and refuses bad configurations."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from defocus_depth.errors import ConfigError, ModelError
+from defocus_training.data.pool import read_shard, shard_paths, write_shard
+from defocus_training.train.checkpoints import BEST, LAST, load_state, load_weights, save_weights
+from defocus_training.train.config import TrainConfig, dump_config, load_config
+from defocus_training.train.loop import learning_rate, train
+
+
+def tiny_config(pool: Path, out: Path, **changes: object) -> TrainConfig:
+    tree = {
+        "out": str(out),
+        "pool": str(pool),
+        "steps": 4,
+        "pairs_per_step": 2,
+        "warmup_steps": 1,
+        "cooldown_steps": 1,
+        "validate_every": 2,
+        "checkpoint_every": 2,
+        "workers": 0,
+        "held_out_shards": 1,
+        "precision": "32-true",
+        "accelerator": "cpu",
+        "crops": {"size_px": 64},
+        "model": {"sdnet_widths": [8, 8, 8, 8], "depthnet_widths": [8, 8, 8, 8]},
+    }
+    return TrainConfig.model_validate(tree | changes)
+
+
+def weights_of(out: Path) -> dict[str, torch.Tensor]:
+    return load_state(out / LAST)["model"]
+
+
+def test_trains_validates_and_writes_what_others_need(pool_folder: Path, tmp_path: Path) -> None:
+    config = tiny_config(pool_folder, tmp_path / "run")
+    figures = train(config)
+    assert {"sdnet", "depthnet", "defocus", "coc_error_px", "abs_rel"} <= figures.keys()
+    assert all(np.isfinite(value) for value in figures.values())
+    assert load_weights(tmp_path / "run" / BEST).options == config.model
+    assert load_config(tmp_path / "run" / "config.yaml") == config
+    assert (tmp_path / "run" / "revision.txt").read_text().strip()
+    assert list((tmp_path / "run").rglob("events.out.tfevents*"))
+
+
+def test_a_finished_run_resumes_where_it_stopped(pool_folder: Path, tmp_path: Path) -> None:
+    train(tiny_config(pool_folder, tmp_path / "a", steps=2))
+    stopped = weights_of(tmp_path / "a")
+    train(tiny_config(pool_folder, tmp_path / "a", steps=2))
+    assert all(torch.equal(stopped[name], value) for name, value in weights_of(tmp_path / "a").items())
+    train(tiny_config(pool_folder, tmp_path / "a", steps=4))
+    assert load_state(tmp_path / "a" / LAST)["step"] == 4
+    assert any(not torch.equal(stopped[name], value) for name, value in weights_of(tmp_path / "a").items())
+
+
+def test_poisoned_ground_truth_changes_no_bit_of_self_supervised_training(pool_folder: Path, tmp_path: Path) -> None:
+    poisoned = tmp_path / "poisoned"
+    for path in shard_paths(pool_folder):
+        shard = read_shard(path)
+        write_shard(poisoned / path.name, dataclasses.replace(shard, truth_px=np.full_like(shard.truth_px, np.nan)))
+    train(tiny_config(pool_folder, tmp_path / "clean"))
+    train(tiny_config(poisoned, tmp_path / "blind"))
+    clean, blind = weights_of(tmp_path / "clean"), weights_of(tmp_path / "blind")
+    assert all(torch.equal(clean[name], blind[name]) for name in clean)
+    with pytest.raises(RuntimeError, match="non-finite"):  # the poison works: the supervised twin does read it
+        train(tiny_config(poisoned, tmp_path / "truth", supervision="truth"))
+
+
+def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -> None:
+    train(tiny_config(pool_folder, tmp_path / "first"))
+    start = load_weights(tmp_path / "first" / BEST)
+    config = tiny_config(
+        pool_folder, tmp_path / "second", steps=1, init=str(tmp_path / "first" / BEST), learning_rate=1e-12
+    )
+    train(config)
+    after = weights_of(tmp_path / "second")
+    for name, value in start.named_parameters():
+        torch.testing.assert_close(after[name], value.detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_learning_rate_warms_up_holds_and_cools_down() -> None:
+    config = TrainConfig(
+        out=Path("o"), pool=Path("p"), steps=100, warmup_steps=10, cooldown_steps=20, learning_rate=1.0
+    )
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == 0.1 and rates[50] == 1.0 and rates[90] == 0.5 and rates[100] == 0.0
+
+
+def test_configuration_reads_overrides_and_names_the_bad_field(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("out: o\npool: p\n")
+    config = load_config(file, ["steps=7", "losses.defocus=0.5", "augment.jpeg=0.0"])
+    assert (config.steps, config.losses.defocus, config.augment.jpeg) == (7, 0.5, 0.0)
+    assert yaml.safe_load(dump_config(config))["steps"] == 7
+    for bad, message in (
+        ("steps=0", "steps: .*greater than 0.*got 0"),
+        ("stepz=1", "stepz: .*not permitted"),
+        ("steps", "expected key=value"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_config(file, [bad])
+    with pytest.raises(ConfigError, match="expected a readable YAML"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_unreadable_weights_and_checkpoints_are_refused_by_name(tmp_path: Path, pool_folder: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ModelError, match=r"w\.safetensors: expected weights"):
+        load_weights(tmp_path / "w.safetensors")
+    (tmp_path / LAST).write_bytes(b"no checkpoint")
+    with pytest.raises(ConfigError, match=r"last\.ckpt: expected a checkpoint"):
+        train(tiny_config(pool_folder, tmp_path))
+
+
+def test_half_precision_weights_come_back_within_rounding(pool_folder: Path, tmp_path: Path) -> None:
+    train(tiny_config(pool_folder, tmp_path / "run"))
+    model = load_weights(tmp_path / "run" / BEST)
+    save_weights(tmp_path / "half.safetensors", model, model.options, half=True)
+    again = load_weights(tmp_path / "half.safetensors").state_dict()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(again[name], value, atol=1e-3, rtol=1e-3)
+    assert (tmp_path / "half.safetensors").stat().st_size < (tmp_path / "run" / BEST).stat().st_size
+    shutil.rmtree(tmp_path / "run")

@@ -1,0 +1,57 @@
+"""`defocus_training export`: trained weights to an ONNX graph with its sidecar."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from defocus_depth.commands.dispatch import write_json
+from defocus_depth.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Export weights (safetensors) as `<out>.onnx`, `<out>.json` and `<out>.safetensors` (fp16)."""
+
+    weights: tyro.conf.Positional[Path]
+    """Weights of a training run (best.safetensors) or of a released model."""
+    out: Path
+    """The ONNX file to write, <name>.onnx."""
+    supervision: Literal["self", "truth"]
+    """How the weights were trained: `self` from focal stacks alone, `truth` from exact depth."""
+    trained_on: str
+    """One line on the data, for the sidecar."""
+    formats: Annotated[tuple[Literal["onnx", "pt2"], ...], tyro.conf.arg(name="format")] = field(default=("onnx",))
+    """`pt2` adds an exported program for the torch backend."""
+    metrics: Path | None = None
+    """JSON file of `defocus_depth evaluate` whose figures go into the sidecar."""
+    json: Path | None = None
+    """Write the sidecar's content here as well."""
+
+
+def run(options: Options) -> int:
+    """Export and say what was written."""
+    from defocus_training.export import ModelCard, export_model
+
+    card = ModelCard(options.supervision, options.trained_on, _figures(options.metrics))
+    sidecar = export_model(options.weights, options.out, card, "pt2" in options.formats)
+    Console(stderr=True).print(
+        f"wrote {options.out} (sha256 {sidecar.sha256[:12]}…), supervision {sidecar.supervision}"
+    )
+    write_json(options.json, sidecar.model_dump(mode="json"))
+    return 0
+
+
+def _figures(path: Path | None) -> dict[str, float | dict[str, float]]:
+    if path is None:
+        return {}
+    try:
+        figures = json_module.loads(path.read_text(encoding="utf-8"))
+        return {name: float(value) for name, value in figures.items() if isinstance(value, (int, float))}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"--metrics {path}: expected the JSON of `defocus_depth evaluate`: {error}") from error

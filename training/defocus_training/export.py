@@ -1,0 +1,98 @@
+"""From trained weights to what robots run: one ONNX graph with its sidecar, fp16 weights, an exported program."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from defocus_depth.errors import ModelError
+from defocus_depth.inference.artifact import INPUT_NAMES, OUTPUT_NAMES, Sidecar, file_sha256
+
+from .data.crops import Supervision
+from .networks import DefocusModel
+from .train.checkpoints import load_weights, save_weights
+
+WORKING_SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (480, 640))
+"""(height, width); the first is loaded before any image is seen."""
+LARGEST_COC_PX = 24.0
+EXAMPLE_LENS = (7.8, 2.857)
+OPSET = 18
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the sidecar says of a model beside its files' hashes."""
+
+    supervision: Supervision
+    trained_on: str
+    metrics: dict[str, float | dict[str, float]]
+
+
+def export_model(weights: Path, onnx_path: Path, card: ModelCard, exported_program: bool = False) -> Sidecar:
+    """Write `<name>.onnx`, `<name>.safetensors` (fp16), with `exported_program` `<name>.pt2`, and `<name>.json` last.
+
+    Raises:
+        ModelError: the weights cannot be read, or the ONNX exporter failed.
+    """
+    model = load_weights(weights)
+    onnx_path.parent.mkdir(parents=True, exist_ok=True)
+    program = _trace(model)
+    _write_onnx(program, onnx_path)
+    save_weights(onnx_path.with_suffix(".safetensors"), model, model.options, half=True)
+    pt2 = onnx_path.with_suffix(".pt2")
+    if exported_program:
+        torch.export.save(program, pt2)
+    sidecar = Sidecar(
+        sizes=WORKING_SIZES,
+        transfer="srgb",
+        supervision=card.supervision,
+        trained_on=card.trained_on,
+        metrics=card.metrics,
+        sha256=file_sha256(onnx_path),
+        pt2_sha256=file_sha256(pt2) if exported_program else None,
+        max_coc_px=LARGEST_COC_PX,
+    )
+    sidecar.write(onnx_path.with_suffix(".json"))
+    return sidecar
+
+
+class _Graph(nn.Module):
+    """The model with a plain tuple as output, which an exported program can hold."""
+
+    def __init__(self, model: DefocusModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor, lens: Tensor) -> tuple[Tensor, ...]:
+        """See `DefocusModel.forward`."""
+        return tuple(self.model(image, lens))
+
+
+def _trace(model: DefocusModel) -> torch.export.ExportedProgram:
+    """The graph with height and width free, in multiples of 32."""
+    height, width = (32 * torch.export.Dim(name, min=2, max=60) for name in ("rows32", "columns32"))
+    example = (torch.rand(1, 3, 256, 320), torch.tensor([EXAMPLE_LENS]))
+    return torch.export.export(_Graph(model).eval(), example, dynamic_shapes=({2: height, 3: width}, None))
+
+
+def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own internals
+            onnx_program = torch.onnx.export(
+                program,
+                input_names=list(INPUT_NAMES),
+                output_names=list(OUTPUT_NAMES),
+                opset_version=OPSET,
+                external_data=False,
+                dynamo=True,
+                verbose=False,
+            )
+        assert onnx_program is not None  # dynamo=True returns a program
+        onnx_program.save(str(path), external_data=False)
+    except Exception as error:  # the exporter documents no error type
+        raise ModelError(f"{path}: ONNX export failed: {error}") from error
