@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.errors import ConfigError, ImageError
@@ -25,6 +25,7 @@ def test_table_equals_the_plain_formula(dtype: type, transfer: Transfer, wanted:
     np.testing.assert_allclose(converted, plain, atol=2e-6)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TRANSFERS), st.sampled_from(TRANSFERS))
 def test_floats_and_integers_agree(transfer: Transfer, wanted: Transfer):
     image = np.arange(256, dtype=np.uint8).reshape(16, 16)

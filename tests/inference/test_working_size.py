@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.errors import ConfigError, ImageError
@@ -49,6 +49,7 @@ def test_one_camera_works_at_one_size_whatever_it_delivers(height: int, width: i
     assert (geometry.width, geometry.height) == (320, 256)
 
 
+@settings(deadline=None)
 @given(
     height=st.integers(1, 3000),
     width=st.integers(1, 3000),
@@ -67,6 +68,7 @@ def test_geometry_holds_the_image_isotropically_and_never_enlarges_it(
     assert abs(geometry.scaled_height - height * scale) <= 1
 
 
+@settings(deadline=None)
 @given(span_px=st.floats(1, 400))
 def test_the_chosen_size_is_the_nearest_by_ratio(span_px: float):
     chosen = choose_geometry((480, 640), span_px, SIZES, 20.0)
