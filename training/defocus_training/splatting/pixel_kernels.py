@@ -1,6 +1,6 @@
-"""Numba loops that splat one point per pixel front to back by coverage, and their hand-written backward.
+"""Numba loops that splat pixel-sized points front to back by coverage, and their hand-written backward.
 
-Every pixel can take a total coverage of `capacity`. A splat of weight α takes w = min(α, what is left), and
+Every pixel can take a total coverage of 1. A splat of weight α takes w = min(α, what is left), and
 
     image = Σ w·colour / Σ w.
 
@@ -30,23 +30,25 @@ def _entry(coc_px, step_px, count):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
-def splat_rows(table, order, splats, rows, capacity, totals, closed_by, closing_weight):
+def splat_rows(table, order, splats, rows, totals, closed_by, closing_weight):
     """Splat the picture's rows [rows[0], rows[1]).
 
     Args:
         table: (base, slope, offset, half, span, span_offset, count, step_px) of a KernelTable.
-        order: int64 (N,), splats front to back; splat n sits at pixel (n // W, n % W).
-        splats: colour float32 (N, 3), signed CoC px float32 (N,), opacity float32 (N,).
+        order: int64 (N,), splats front to back.
+        splats: flat pixel index int64 (N,), colour float32 (N, 3), signed CoC px float32 (N,), opacity float32 (N,).
         totals: float32 (H, W, 4), starts at 0; gets Σ w·colour and Σ w.
         closed_by: int32 (H, W), starts at NEVER; gets the place in the order of the closing splat.
         closing_weight: float32 (H, W); gets that splat's w.
     """
     base, slope, offset, half, span, span_offset, count, step_px = table
-    colours, cocs, opacities = splats
+    pixels, colours, cocs, opacities = splats
     width = totals.shape[1]
     for place in range(len(order)):
         n = order[place]
-        y, x = n // width, n % width
+        y, x = pixels[n] // width, pixels[n] % width
+        if opacities[n] <= 0:
+            continue
         entry, fraction = _entry(cocs[n], step_px, count)
         reach = half[entry]
         if y + reach < rows[0] or y - reach >= rows[1]:
@@ -61,7 +63,7 @@ def splat_rows(table, order, splats, rows, capacity, totals, closed_by, closing_
                 if closers[column] != NEVER:
                     continue
                 taken = total[column, 3]
-                left = capacity - taken
+                left = np.float32(1) - taken
                 weight = gain * (base[cell + column] + fraction * slope[cell + column])
                 if weight >= left:
                     weight = left
@@ -85,12 +87,12 @@ def gather_gradients(table, places, splats, which, pulls, closing, gradients):
         gradients: by colour (N, 3), CoC (N,), opacity (N,); added to.
     """
     base, slope, offset, half, span, span_offset, count, step_px = table
-    colours, cocs, opacities = splats
+    pixels, colours, cocs, opacities = splats
     closed_by, closing_weight = closing
     by_colour, by_coc, by_opacity = gradients
     height, width = closed_by.shape
     for n in range(which[0], which[1]):
-        y, x = n // width, n % width
+        y, x = pixels[n] // width, pixels[n] % width
         place = places[n]
         entry, fraction = _entry(cocs[n], step_px, count)
         reach = half[entry]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from .kernel_table import kernel_table
-from .pixel_kernels import CHANNELS, NEVER, SMALLEST, gather_gradients, pull_pixels, splat_rows
+from .coverage_function import coverage_image
+from .hidden_surface import hidden_sources
 from .psf import DiscPsf, Psf
-from .threads import run_all
-
-MAX_COC_PX = 128.0
-_SMALLEST_TABLE_PX = 8.0
 
 
 @dataclass(frozen=True)
@@ -26,11 +19,11 @@ class CoverageOptions:
 
     Attributes:
         psf: blur shape.
-        capacity: total coverage a pixel takes before it closes, ≥ 1.
+        fill_hidden: repeat the surface behind rims where a lens sees past them (`hidden_surface`).
     """
 
     psf: Psf = DiscPsf()
-    capacity: float = 1.0
+    fill_hidden: bool = True
 
 
 DEFAULTS = CoverageOptions()
@@ -50,7 +43,7 @@ def splat_with_coc(
     Args:
         colour: linear radiance of the sharp picture.
         inverse_depth: in any unit that grows towards the camera.
-        coc_px: signed CoC diameter; beyond ±MAX_COC_PX it is drawn at that size, without gradient.
+        coc_px: signed CoC diameter; beyond ±`coverage_function.MAX_COC_PX` drawn at that size, without gradient.
     """
     return splat_sweep(colour, inverse_depth, coc_px, options=options)[0][:, 0]
 
@@ -64,105 +57,72 @@ def splat_sweep(
 ) -> tuple[Float[Tensor, "b f 3 h w"], Float[Tensor, "b f h w"]]:
     """`splat_with_coc` of f focus distances at once, with the coverage Σw of each pixel (no gradient).
 
-    A coverage well below 1 marks pixels that would get light from outside the picture or from hidden surfaces.
+    A coverage well below 1 marks pixels that would get light from outside the picture.
     `opacity` (0..1, default 1) scales each splat's weight and gets a gradient.
     """
     if opacity is None:
         opacity = torch.ones_like(inverse_depth)
-    order = torch.argsort(inverse_depth.detach().flatten(1), dim=1, descending=True, stable=True)
-    image, coverage = _Coverage.apply(colour, coc_px, opacity, order, options)  # type: ignore[misc]
-    return image, coverage
-
-
-class _Coverage(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, colour: Tensor, coc: Tensor, opacity: Tensor, order: Tensor, options: CoverageOptions):
-        batch, foci, height, width = coc.shape
-        table = _table_for(coc, options.psf)
-        splats, orders = _Splats.of(colour, coc, opacity), order.numpy()
-        totals = np.zeros((batch, foci, height, width, CHANNELS + 1), np.float32)
-        closed_by = np.full(coc.shape, NEVER, np.int32)
-        closing_weight = np.zeros(coc.shape, np.float32)
-        capacity = np.float32(options.capacity)
-
-        def splat(b: int, f: int, rows: tuple[int, int]) -> None:
-            filled = totals[b, f], closed_by[b, f], closing_weight[b, f]
-            splat_rows(table, orders[b], splats.of_picture(b, f), rows, capacity, *filled)
-
-        run_all(splat, [(b, f, rows) for b, f in _pictures(coc) for rows in _parts(height, batch * foci)])
-        ctx.save_for_backward(colour, coc, opacity, order)
-        ctx.forward = table, totals, closed_by, closing_weight
-        coverage = torch.from_numpy(totals[..., CHANNELS])
-        image = torch.from_numpy(totals[..., :CHANNELS]) / coverage.clamp_min(float(SMALLEST))[..., None]
-        ctx.mark_non_differentiable(coverage)
-        return image.movedim(-1, 2), coverage
-
-    @staticmethod
-    def backward(ctx: Any, by_image: Tensor, _by_coverage: Tensor):  # type: ignore[override]
-        colour, coc, opacity, order = ctx.saved_tensors
-        table, totals, closed_by, closing_weight = ctx.forward
-        batch, foci, height, width = coc.shape
-        splats, orders, places = _Splats.of(colour, coc, opacity), order.numpy(), _inverse_permutation(order).numpy()
-        by_image_array = by_image.detach().float().contiguous().numpy()
-        pulls = np.empty_like(totals)
-        by_colour = np.zeros_like(splats.colour)
-        by_coc = np.zeros_like(splats.coc)
-        by_opacity = np.zeros_like(splats.opacity)
-
-        def pull(b: int, f: int) -> None:
-            pull_pixels(by_image_array[b, f], totals[b, f], closed_by[b, f], orders[b], splats.colour[b], pulls[b, f])
-
-        def gather(b: int, which: tuple[int, int]) -> None:
-            for f in range(foci):
-                closing, gradients = (
-                    (closed_by[b, f], closing_weight[b, f]),
-                    (by_colour[b], by_coc[b, f], by_opacity[b]),
-                )
-                gather_gradients(table, places[b], splats.of_picture(b, f), which, pulls[b, f], closing, gradients)
-
-        run_all(pull, _pictures(coc))
-        run_all(gather, [(b, which) for b in range(batch) for which in _parts(height * width, batch)])
-        colour_gradient = torch.from_numpy(by_colour).view(batch, height, width, CHANNELS).movedim(-1, 1)
-        rest = torch.from_numpy(by_coc).view_as(coc), torch.from_numpy(by_opacity).view_as(opacity)
-        return colour_gradient, *rest, None, None
+    visible = _Splats(colour.flatten(2), coc_px.flatten(2), opacity.flatten(1), _pixels(inverse_depth))
+    order = _front_to_back(inverse_depth.flatten(1))
+    if options.fill_hidden:
+        source = _hidden(inverse_depth, coc_px)
+        visible, order = visible.with_hidden(source), _hidden_last(order, inverse_depth, source)
+    return coverage_image(*visible.parts(), order, (coc_px.shape[2], coc_px.shape[3]), options.psf)
 
 
 @dataclass(frozen=True)
 class _Splats:
-    """The splats' numbers as contiguous arrays: colour (B, N, 3), CoC (B, F, N), opacity (B, N)."""
+    colour: Float[Tensor, "b 3 n"]
+    coc: Float[Tensor, "b f n"]
+    opacity: Float[Tensor, "b n"]
+    pixel: Int64[Tensor, "b n"]
 
-    colour: np.ndarray
-    coc: np.ndarray
-    opacity: np.ndarray
-
-    @staticmethod
-    def of(colour: Tensor, coc: Tensor, opacity: Tensor) -> _Splats:
+    def with_hidden(self, source: Int64[Tensor, "b n"]) -> _Splats:
+        """These splats, and for each pixel with a source a copy of the source's splat."""
+        pixel, origin, exists = _packed(source)
         return _Splats(
-            colour.detach().flatten(2).transpose(1, 2).contiguous().float().numpy(),
-            coc.detach().flatten(2).contiguous().float().numpy(),
-            opacity.detach().flatten(1).contiguous().float().numpy(),
+            torch.cat([self.colour, _at(self.colour, origin)], 2),
+            torch.cat([self.coc, _at(self.coc, origin)], 2),
+            torch.cat([self.opacity, self.opacity.gather(1, origin) * exists], 1),
+            torch.cat([self.pixel, pixel], 1),
         )
 
-    def of_picture(self, b: int, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.colour[b], self.coc[b, f], self.opacity[b]
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.colour, self.coc, self.opacity, self.pixel
 
 
-def _pictures(coc: Tensor) -> list[tuple[int, int]]:
-    return [(b, f) for b in range(coc.shape[0]) for f in range(coc.shape[1])]
+def _pixels(inverse_depth: Tensor) -> Int64[Tensor, "b n"]:
+    count = inverse_depth[0].numel()
+    return torch.arange(count).expand(len(inverse_depth), count)
 
 
-def _inverse_permutation(order: Tensor) -> Tensor:
-    places = torch.empty_like(order, dtype=torch.int32)
-    return places.scatter_(1, order, torch.arange(order.shape[1], dtype=torch.int32).expand_as(places))
+def _front_to_back(inverse_depth: Float[Tensor, "b n"]) -> Int64[Tensor, "b n"]:
+    return torch.argsort(inverse_depth.detach(), dim=1, descending=True, stable=True)
 
 
-def _table_for(coc: Tensor, psf: Psf) -> tuple[Any, ...]:
-    largest = min(float(coc.detach().abs().max()), MAX_COC_PX)
-    return kernel_table(psf, max(_SMALLEST_TABLE_PX, 2.0 ** math.ceil(math.log2(max(largest, 1.0))))).arrays()
+def _hidden(inverse_depth: Float[Tensor, "b 1 h w"], coc_px: Float[Tensor, "b f h w"]) -> Int64[Tensor, "b n"]:
+    """Flat index of the splat to repeat behind each pixel, or -1."""
+    depth_rank, coc = inverse_depth.detach().float().numpy(), coc_px.detach().float()
+    reach = (coc.abs().amax(1) / 2).numpy()
+    sources = [
+        hidden_sources(depth_rank[b, 0], coc[b, 0].contiguous().numpy(), reach[b]) for b in range(len(depth_rank))
+    ]
+    return torch.stack([torch.from_numpy(source) for source in sources]).flatten(1).long()
 
 
-def _parts(length: int, pictures: int) -> list[tuple[int, int]]:
-    """Cuts a picture's rows or splats where there are fewer pictures than threads (each cut costs a walk over all)."""
-    count = math.ceil(torch.get_num_threads() / pictures)
-    edges = [length * part // count for part in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+def _hidden_last(order: Int64[Tensor, "b n"], inverse_depth: Tensor, source: Int64[Tensor, "b n"]) -> Tensor:
+    _, origin, _ = _packed(source)
+    behind = _front_to_back(inverse_depth.flatten(1).gather(1, origin))
+    return torch.cat([order, order.shape[1] + behind], 1)
+
+
+def _packed(source: Int64[Tensor, "b n"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixel, source and existence of each hidden splat, (b, m): m is the most that any picture has."""
+    exists, pixel = torch.sort((source >= 0).to(torch.int8), dim=1, descending=True, stable=True)
+    most = int(exists.sum(1).max())
+    pixel, exists = pixel[:, :most], exists[:, :most]
+    return pixel, source.gather(1, pixel).clamp_min(0), exists
+
+
+def _at(values: Float[Tensor, "b c n"], index: Int64[Tensor, "b m"]) -> Float[Tensor, "b c m"]:
+    return values.gather(2, index[:, None].expand(-1, values.shape[1], -1))

@@ -6,38 +6,39 @@ Tests compare the fast engines with these; memory grows with (number of splats) 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from .kernel_table import STEP_PX, KernelTable
 
 
-def coverage_weights(alphas: Float[Tensor, "n p"], capacity: float) -> Float[Tensor, "n p"]:
-    """w = min(α, what is left of the capacity), for alphas ordered front to back."""
-    filled = alphas.cumsum(0).clamp(max=capacity)
+def coverage_weights(alphas: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
+    """w = min(α, what is left of 1), for alphas ordered front to back."""
+    filled = alphas.cumsum(0).clamp(max=1)
     return torch.diff(filled, dim=0, prepend=torch.zeros_like(filled[:1]))
 
 
 def pixel_coverage_image(
-    colour: Float[Tensor, "3 h w"],
-    inverse_depth: Float[Tensor, "h w"],
-    coc_px: Float[Tensor, "h w"],
-    opacity: Float[Tensor, "h w"],
+    colour: Float[Tensor, "3 n"],
+    coc_px: Float[Tensor, " n"],
+    opacity: Float[Tensor, " n"],
+    pixel: Int64[Tensor, " n"],
+    order: Int64[Tensor, " n"],
+    size: tuple[int, int],
     table: KernelTable,
-    capacity: float = 1.0,
 ) -> Float[Tensor, "3 h w"]:
-    """Twin of `pixel_splats.splat_sweep` for one picture."""
-    height, width = coc_px.shape
-    kernels = table_kernels(coc_px.flatten(), table)
+    """Twin of `coverage_function.coverage_image` for one picture."""
+    height, width = size
+    kernels = table_kernels(coc_px, table)
     reach = kernels.shape[-1] // 2
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    dy, dx = ((axis.flatten()[None] - axis.flatten()[:, None]) for axis in (rows, columns))
+    dy = rows.flatten()[None] - (pixel // width)[:, None]
+    dx = columns.flatten()[None] - (pixel % width)[:, None]
     inside = (dy.abs() <= reach) & (dx.abs() <= reach)
     cells = (dy + reach).clamp(0, 2 * reach) * (2 * reach + 1) + (dx + reach).clamp(0, 2 * reach)
-    alphas = opacity.flatten()[:, None] * kernels.flatten(1).gather(1, cells) * inside
-    order = torch.argsort(inverse_depth.flatten(), descending=True, stable=True)
-    weights = coverage_weights(alphas[order], capacity)
-    total = torch.einsum("np,cn->cp", weights, colour.flatten(1)[:, order])
+    alphas = opacity[:, None] * kernels.flatten(1).gather(1, cells) * inside
+    weights = coverage_weights(alphas[order])
+    total = torch.einsum("np,cn->cp", weights, colour[:, order])
     return (total / weights.sum(0)).view(3, height, width)
 
 
