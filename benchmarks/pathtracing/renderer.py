@@ -144,7 +144,7 @@ class Renderer:
     def picture(
         self, aperture_diameter_m: float, focus_distance_m: float, spp: int, seed: int
     ) -> npt.NDArray[np.float64]:
-        """Mean radiance (H, W, 3) over each pixel's square and the aperture disc (0: pinhole); `spp` paths per pixel."""
+        """Mean radiance (H, W, 3) over each pixel and the aperture disc (0: pinhole); `spp` paths per pixel."""
         sensor = self._sensor(aperture_diameter_m, focus_distance_m)
         passes = math.ceil(spp * self._camera.width * self._camera.height / _PATHS_PER_PASS)
         per_pass = math.ceil(spp / passes)
