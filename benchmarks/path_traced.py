@@ -47,7 +47,7 @@ class Options:
     """Same seed, same scenes; every stack depends on the seed and its own number only."""
     rig: Literal["robot", "macro", "nyu"] = "robot"
     """Camera, focus sweep and range of depths."""
-    spp: int = 128
+    spp: int = 256
     """Light paths per pixel."""
     threads: int = 2
     """Threads that trace."""
@@ -81,10 +81,13 @@ def write_one(mitsuba: Any, rig: Rig, textures: TextureBox, options: Options, nu
     rng = np.random.default_rng([options.seed, number, sorted(RIGS).index(rig.name)])
     scene, depth_m = acceptable_scene(mitsuba, rig, rng)
     renderer = Renderer(mitsuba, scene, rig.camera, textures)
-    radiance = [renderer.picture(0, 1.0, max(options.spp // 2, 1), 0)]
-    for index, focus_m in enumerate(rig.foci_m):
-        radiance.append(renderer.picture(rig.aperture_diameter_m(focus_m), focus_m, options.spp, index + 1))
-    sensor = metered(radiance[0], rng)
+    sensor = metered(renderer.picture(0, 1.0, max(options.spp // 2, 1), 0), rng)
+    # Twice the paths: what noise is left must not pass for texture.
+    sharp = sensor.develop_noiseless(renderer.picture(0, 1.0, 2 * options.spp, len(rig.foci_m) + 1))
+    images = [
+        sensor.develop(renderer.picture(rig.aperture_diameter_m(focus_m), focus_m, options.spp, index + 1), rng)
+        for index, focus_m in enumerate(rig.foci_m)
+    ]
     frames = tuple(Frame(f"{i:03d}.png", focus_m) for i, focus_m in enumerate(rig.foci_m))
     source = {
         "generator": "benchmarks/path_traced.py",
@@ -92,6 +95,7 @@ def write_one(mitsuba: Any, rig: Rig, textures: TextureBox, options: Options, nu
         "rig": rig.name,
         "seed": options.seed,
         "number": number,
+        "exposure": sensor.exposure,
         "full_scale_e": sensor.full_scale_e,
         "read_noise_e": sensor.read_noise_e,
         "sharp": _SHARP,
@@ -99,8 +103,8 @@ def write_one(mitsuba: Any, rig: Rig, textures: TextureBox, options: Options, nu
     }
     stack = FocalStack(path, frames, rig.lens, rig.camera, ground_truth_depth="depth.npy", source=source)
     path.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path / _SHARP), cv2.cvtColor(sensor.develop_noiseless(radiance[0]), cv2.COLOR_RGB2BGR))
-    write_stack(path, stack, [sensor.develop(picture, rng) for picture in radiance[1:]], depth_m)
+    cv2.imwrite(str(path / _SHARP), cv2.cvtColor(sharp, cv2.COLOR_RGB2BGR))
+    write_stack(path, stack, images, depth_m)
 
 
 def acceptable_scene(
