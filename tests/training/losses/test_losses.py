@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from defocus_training.losses import defocus_loss, laplace_nll
+from defocus_training.losses import defocus_loss, edge_aware_smoothness, extra_blur, laplace_nll, photometric_error
 
 
 def test_laplace_nll_is_the_negative_log_density() -> None:
@@ -12,7 +12,7 @@ def test_laplace_nll_is_the_negative_log_density() -> None:
     value, location, scale = rng.normal(0, 2, (3, 50))
     scale = np.abs(scale) + 0.1
     expected = -stats.laplace.logpdf(value, location, scale).mean()
-    got = laplace_nll(*(torch.tensor(v) for v in (value, location, scale)), torch.ones(50, dtype=torch.float64))
+    got = laplace_nll(torch.tensor(value), torch.tensor(location), torch.tensor(scale), torch.ones(50))
     assert np.isclose(float(got), expected)
 
 
@@ -41,3 +41,33 @@ def test_defocus_loss_ignores_frames_of_unknown_sign() -> None:
     known = defocus_loss(coc[:1], coc[1:], focus[:1], torch.ones(1, 1, 1, 1))
     both = defocus_loss(coc, coc.flip(0), focus, torch.tensor([1.0, 0.0]).view(2, 1, 1, 1))
     assert torch.isclose(known, both)
+
+
+def test_extra_blur_adds_variances_and_never_goes_below_what_is_there() -> None:
+    wanted, present = torch.tensor([5.0, 3.0, 1.0]), torch.tensor([3.0, 0.0, 2.0])
+    torch.testing.assert_close(extra_blur(wanted, present), torch.tensor([4.0, 3.0, 0.01]))
+
+
+def test_photometric_error_is_scaled_by_contrast_and_looks_only_at_covered_pixels() -> None:
+    rng = torch.Generator().manual_seed(0)
+    frames = torch.rand(1, 2, 3, 32, 32, generator=rng)
+    everywhere = torch.ones(1, 2, 32, 32)
+    assert float(photometric_error(frames, frames, everywhere)) == 0.0
+    strong = photometric_error(frames + 0.1, frames, everywhere)
+    weak = photometric_error(0.2 * frames + 0.02, 0.2 * frames, everywhere)
+    assert 0.6 < float(weak / strong) <= 1.0  # a tenth of the contrast off, in both; the floor damps the faint one
+    left = everywhere.clone()
+    left[..., 16:] = 0
+    wrong_right = frames.clone()
+    wrong_right[..., 16:] += 1
+    assert float(photometric_error(wrong_right, frames, left)) == 0.0
+
+
+def test_smoothness_charges_steps_inside_surfaces_not_at_edges() -> None:
+    step = torch.zeros(1, 1, 16, 16)
+    step[..., 8:] = 1
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    edge = flat.clone()
+    edge[..., 32:] = 1
+    assert float(edge_aware_smoothness(step, edge)) < 0.01 * float(edge_aware_smoothness(step, flat))
+    assert float(edge_aware_smoothness(flat[:, :1], edge)) == 0.0

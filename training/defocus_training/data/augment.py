@@ -63,9 +63,8 @@ def camera_effects(rng: Rng, picture: Picture, options: AugmentOptions) -> Pictu
     if rng.random() < options.demosaic:
         eight_bit = demosaiced(eight_bit)
     if rng.random() < options.jpeg:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))]
-        eight_bit = cv2.imdecode(cv2.imencode(".jpg", eight_bit, quality)[1], cv2.IMREAD_COLOR)
-    return eight_bit.astype(np.float32) / 255
+        eight_bit = _compressed(eight_bit, int(rng.integers(35, 96)))
+    return eight_bit.astype(np.float32) / np.float32(255)
 
 
 def motion_blur(picture: Picture, length_px: float, angle_rad: float) -> Picture:
@@ -80,7 +79,8 @@ def motion_blur(picture: Picture, length_px: float, angle_rad: float) -> Picture
         column, row = int(np.floor(x)), int(np.floor(y))
         fx, fy = x - column, y - row
         kernel[row : row + 2, column : column + 2] += np.outer([1 - fy, fy], [1 - fx, fx])
-    return cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT)
+    blurred = cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32)
 
 
 def demosaiced(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -88,14 +88,19 @@ def demosaiced(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     mosaic = picture[..., 1].copy()
     mosaic[::2, ::2] = picture[::2, ::2, 0]
     mosaic[1::2, 1::2] = picture[1::2, 1::2, 2]
-    return cv2.cvtColor(mosaic, cv2.COLOR_BayerRGGB2RGB)
+    return np.asarray(cv2.cvtColor(mosaic, cv2.COLOR_BayerRGGB2RGB), np.uint8)
+
+
+def _compressed(picture: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _soften_or_sharpen(rng: Rng, picture: Picture) -> Picture:
-    smooth = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.0))
+    smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.0)), np.float32)
     if rng.random() < 0.5:
         return smooth
-    return np.clip(picture + rng.uniform(0.2, 1.2) * (picture - smooth), 0, 1)
+    return np.clip(picture + np.float32(rng.uniform(0.2, 1.2)) * (picture - smooth), 0, 1)
 
 
 def _sensor_noise(rng: Rng, picture: Picture, options: AugmentOptions) -> Picture:
@@ -106,4 +111,5 @@ def _sensor_noise(rng: Rng, picture: Picture, options: AugmentOptions) -> Pictur
     noise = rng.standard_normal((*picture.shape[:2], channels), np.float32)
     if rng.random() < 0.25:
         noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 0.9)).reshape(noise.shape) * 1.5
-    return picture + deviation * noise * np.sqrt((1 - shot) + 2 * shot * picture)
+    scale = np.float32(deviation) * np.sqrt(np.float32(1 - shot) + np.float32(2 * shot) * picture)
+    return picture + noise * scale

@@ -21,6 +21,7 @@ from .pool import TRAINING_SEED_BASE, Shard, read_shard, shard_paths
 
 Supervision = Literal["self", "truth"]
 STRIDE = 4
+DRAWS_PER_LOOK = 2000
 Rng = np.random.Generator
 
 
@@ -64,51 +65,96 @@ class PoolPairs(IterableDataset[Pair]):
         augment: AugmentOptions,
         held_out: int,
     ) -> None:
-        self.folder, self.supervision, self.seed = folder, supervision, seed
+        self.folder, self.seed = folder, seed
+        self.supervision: Supervision = supervision
         self.crops, self.augment, self.held_out = crops, augment, held_out
+        self._shards: dict[Path, Shard] = {}
+        self._drawn = 0
 
     def __iter__(self) -> Iterator[Pair]:
         worker = get_worker_info()
         rng = np.random.default_rng([TRAINING_SEED_BASE, self.seed, worker.id if worker else 0])
         cv2.setNumThreads(1)
-        shards: dict[Path, Shard] = {}
         while True:
-            self._take_new_shards(shards)
-            names = list(shards)
-            for _ in range(2000):
-                shard = shards[names[rng.integers(len(names))]]
-                yield draw_pair(rng, shard, self.supervision, self.crops, self.augment)
+            yield self.draw(rng)
 
-    def _take_new_shards(self, shards: dict[Path, Shard]) -> None:
+    def draw(self, rng: Rng) -> Pair:
+        """One augmented pair."""
+        return draw_pair(rng, self.random_shard(rng), self.supervision, self.crops, self.augment)
+
+    def random_shard(self, rng: Rng) -> Shard:
+        """Any shard that is not held out; now and then new ones are looked for."""
+        if self._drawn % DRAWS_PER_LOOK == 0:
+            self._take_new_shards()
+        self._drawn += 1
+        return self._shards[list(self._shards)[rng.integers(len(self._shards))]]
+
+    def _take_new_shards(self) -> None:
         paths = shard_paths(self.folder)[self.held_out :]
         if not paths:
             raise ConfigError(f"pool {self.folder}: expected more than {self.held_out} shards, got {len(paths)}")
-        shards.update((path, read_shard(path)) for path in paths if path not in shards)
+        self._shards.update((path, read_shard(path)) for path in paths if path not in self._shards)
+
+
+class Turn:
+    """A rotation by quarter turns and a mirror, the same for every array of a pair."""
+
+    def __init__(self, quarters: int, mirrored: bool) -> None:
+        self.quarters, self.step = quarters, -1 if mirrored else 1
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(values, self.quarters)[:, :: self.step])
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where a pair comes from: two frames of one stack, a window that is resampled by `ratio`, and a turn."""
+
+    shard: Shard
+    stack: int
+    frames: list[int]
+    window: tuple[slice, slice]
+    ratio: float
+    turn: Turn
+    size_px: int
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Values of the window, resampled and turned: (size, size[, c])."""
+        return self.turn(_resized(values, self.size_px))
 
 
 def draw_pair(rng: Rng, shard: Shard, supervision: Supervision, crops: CropOptions, augment: AugmentOptions) -> Pair:
     """One augmented pair from a random stack of `shard`."""
+    return pair_of(rng, choose_crop(rng, shard, crops, augment), supervision, crops, augment)
+
+
+def choose_crop(rng: Rng, shard: Shard, crops: CropOptions, augment: AugmentOptions) -> Crop:
+    """A random place in a random stack."""
     stack = int(rng.integers(len(shard.focus_px)))
     frames = _choose_frames(rng, shard.focus_px.shape[1], crops)
-    target, weight = _targets(shard, stack, supervision, crops)
-    window, ratio = _choose_window(rng, target.shape[0], crops, augment)
-    turn = _Turn(int(rng.integers(4)), bool(rng.integers(2)))
+    window, ratio = _choose_window(rng, shard.frames.shape[2], crops, augment)
+    turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
+    return Crop(shard, stack, frames, window, ratio, turn, crops.size_px)
+
+
+def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, augment: AugmentOptions) -> Pair:
+    """The pair at `crop`, through one camera's tone curve and, frame by frame, its other effects."""
+    target, weight = _targets(crop, supervision, crops)
     tone = tone_curve(rng, augment)
-    images = [
-        camera_effects(
-            rng, turn(_resized(tone[shard.frames[stack, frame][window], np.arange(3)], crops.size_px)), augment
-        )
-        for frame in frames
-    ]
-    focus = shard.focus_px[stack, frames] * ratio
-    last = shard.focus_px.shape[1] - 1
+    images = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
+    last = crop.shard.focus_px.shape[1] - 1
     return Pair(
         torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
-        torch.from_numpy(focus.astype(np.float32)),
-        _cells(turn(_resized(target[window], crops.size_px)) * np.float32(ratio)),
-        _cells(turn(_resized(weight[window], crops.size_px))),
-        torch.tensor([float(frame in (0, last)) for frame in frames]),
+        torch.from_numpy((crop.shard.focus_px[crop.stack, crop.frames] * crop.ratio).astype(np.float32)),
+        _cells(crop.place(target) * np.float32(crop.ratio)),
+        _cells(crop.place(weight)),
+        torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
     )
+
+
+def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: AugmentOptions) -> np.ndarray:
+    toned = tone[crop.shard.frames[crop.stack, frame][crop.window], np.arange(3)]
+    return camera_effects(rng, crop.place(toned), augment)
 
 
 def _choose_frames(rng: Rng, count: int, crops: CropOptions) -> list[int]:
@@ -117,12 +163,14 @@ def _choose_frames(rng: Rng, count: int, crops: CropOptions) -> list[int]:
     return [first, second if second != first else (first + 1) % count]
 
 
-def _targets(shard: Shard, stack: int, supervision: Supervision, crops: CropOptions) -> tuple[np.ndarray, np.ndarray]:
+def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[np.ndarray, np.ndarray]:
+    """u of the window and its weight; the exact depth is looked at under `supervision: truth` only."""
+    shard, at = crop.shard, (crop.stack, *crop.window)
     if supervision == "truth":
-        truth = shard.truth_px[stack].astype(np.float32)
+        truth = shard.truth_px[at].astype(np.float32)
         return truth, np.ones_like(truth)
-    deviation = shard.teacher_deviation_px[stack].astype(np.float32) / crops.trusted_deviation_px
-    return shard.teacher_px[stack].astype(np.float32), 1 / (1 + deviation**2)
+    deviation = shard.teacher_deviation_px[at].astype(np.float32) / crops.trusted_deviation_px
+    return shard.teacher_px[at].astype(np.float32), 1 / (1 + deviation**2)
 
 
 def _choose_window(
@@ -136,16 +184,6 @@ def _choose_window(
 def _resized(values: np.ndarray, size: int) -> np.ndarray:
     interpolation = cv2.INTER_AREA if values.shape[0] > size else cv2.INTER_LINEAR
     return values if values.shape[0] == size else cv2.resize(values, (size, size), interpolation=interpolation)
-
-
-class _Turn:
-    """A rotation by quarter turns and a mirror, the same for every array of a pair."""
-
-    def __init__(self, quarters: int, mirrored: bool) -> None:
-        self.quarters, self.step = quarters, -1 if mirrored else 1
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.rot90(values, self.quarters)[:, :: self.step])
 
 
 def _cells(values: np.ndarray) -> Tensor:

@@ -109,6 +109,6 @@ def _outline(rng: Rng, size: int) -> tuple[Map, Map]:
         start, end = (centre - step).astype(int), (centre + step).astype(int)
         width = int(scale * np.exp(rng.uniform(np.log(1.5), np.log(14))))
         cv2.line(canvas, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), 255, width)
-    alpha = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    alpha = np.asarray(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
     inside = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return alpha, np.sqrt(inside / (inside.max() + 1e-6)).astype(np.float32)
+    return alpha.astype(np.float32), np.sqrt(inside / (inside.max() + 1e-6)).astype(np.float32)

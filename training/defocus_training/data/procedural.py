@@ -28,9 +28,9 @@ class ProceduralOptions:
     frames: int = 6
     """Focus settings per stack, ≥ 2."""
     nearest_px: tuple[float, float] = (6.0, 28.0)
-    """Range of the largest u = G/d in a scene: log-uniform."""
+    """Range of the largest u = G/d in a scene: uniform, so that strong blur is as frequent as weak blur."""
     farthest_fraction: tuple[float, float] = (0.03, 0.5)
-    """Range of (smallest u)/(largest u)."""
+    """Range of (smallest u)/(largest u): log-uniform."""
     largest_coc_px: float = 32.0
     """Blur diameter that the margin around the frame has room for."""
 
@@ -56,8 +56,8 @@ def generate_stack(rng: Rng, options: ProceduralOptions, photos: Sequence[Textur
 
 
 def _sample_lens(rng: Rng, options: ProceduralOptions) -> tuple[tuple[float, float], npt.NDArray[np.float32]]:
-    near = float(np.exp(rng.uniform(*np.log(options.nearest_px))))
-    far = near * rng.uniform(*options.farthest_fraction)
+    near = float(rng.uniform(*options.nearest_px))
+    far = near * float(np.exp(rng.uniform(*np.log(options.farthest_fraction))))
     first = near + float(np.exp(rng.uniform(np.log(0.1), np.log(5.0))))
     last = far * rng.uniform(0.0, 0.95)
     focus = np.linspace(first, last, options.frames)

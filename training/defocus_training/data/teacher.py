@@ -5,8 +5,8 @@ frame by the *other's* disc must make them equal, whatever the sharp picture is.
 unlike re-blurring by a relative Gaussian the test is unbiased. Each hypothesis u is scored by its squared residuals
 over the noise that would remain after the two blurs (a chi-square), because strong blur hides differences.
 
-Method: Subbarao & Surya 1994 and Favaro & Soatto 2005 compare defocused frames through relative blur; the symmetric form
-is the "blur equalisation" of Xian & Subbarao 2006.
+Method: Subbarao & Surya 1994 and Favaro & Soatto 2005 compare defocused frames through relative blur; the symmetric
+form is the "blur equalisation" of Xian & Subbarao 2006.
 """
 
 from __future__ import annotations
@@ -62,29 +62,50 @@ def teach(luminance: Map, focus_px: Map, options: TeacherOptions | None = None) 
 
 
 def _cost_volume(luminance: Map, focus_px: Map, hypotheses: Map, options: TeacherOptions) -> Map:
-    """Pooled chi-square (J, H, W), averaged over the pairs of neighbouring frames."""
-    pad = options.padding_px
-    padded = np.pad(luminance, ((0, 0), (pad, pad), (pad, pad)), mode="reflect").astype(np.float32)
-    spectra = fft.rfft2(padded)
-    disc = _DiscTransfer(padded.shape[1:])
-    contrast = cv2.GaussianBlur(
-        np.abs(luminance - cv2.blur(luminance.transpose(1, 2, 0), (7, 7)).transpose(2, 0, 1)).max(0), (0, 0), 3
-    )
+    """Pooled chi-square (J, H, W), summed over the pairs of neighbouring frames."""
+    pairs = _FramePairs(luminance, options)
     volume = np.empty((len(hypotheses), *luminance.shape[1:]), np.float32)
     for index, u in enumerate(hypotheses):
-        cocs = np.abs(focus_px - u)
-        transfers = [disc(float(coc)) for coc in cocs]
-        chi2 = np.zeros(luminance.shape[1:], np.float32)
-        for a in range(len(focus_px) - 1):
-            b = a + 1
-            residual = fft.irfft2(spectra[a] * transfers[b] - spectra[b] * transfers[a], padded.shape[1:])[
-                pad:-pad, pad:-pad
-            ]
-            noise2 = options.noise**2 * (_noise_gain(cocs[b]) + _noise_gain(cocs[a]))
-            shrink = 1.0 / (1.0 + 0.15 * max(cocs[a], cocs[b]))
-            chi2 += residual**2 / (noise2 + (options.model_error * shrink * contrast) ** 2)
+        chi2 = pairs.chi_square(np.abs(focus_px - u))
         volume[index] = cv2.GaussianBlur(chi2, (0, 0), options.window_px)
     return volume
+
+
+class _FramePairs:
+    """The frames in the frequency domain, and what two of them may differ by."""
+
+    def __init__(self, luminance: Map, options: TeacherOptions) -> None:
+        pad = options.padding_px
+        padded = np.pad(luminance, ((0, 0), (pad, pad), (pad, pad)), mode="reflect").astype(np.float32)
+        self.options, self.shape = options, padded.shape[1:]
+        self.spectra = np.array(fft.rfft2(padded), np.complex64)
+        self.disc = _DiscTransfer(self.shape)
+        self.contrast = _local_contrast(luminance)
+
+    def chi_square(self, cocs_px: Map) -> Map:
+        """Squared cross-blurred differences over their expected size, summed over neighbouring frames, (H, W)."""
+        transfers = [self.disc(float(coc)) for coc in cocs_px]
+        chi2 = np.zeros(self.contrast.shape, np.float32)
+        for a in range(len(cocs_px) - 1):
+            b = a + 1
+            difference = self.spectra[a] * transfers[b] - self.spectra[b] * transfers[a]
+            chi2 += self._residual(difference) ** 2 / self._expected(cocs_px[a], cocs_px[b])
+        return chi2
+
+    def _residual(self, difference: npt.NDArray[np.complex64]) -> Map:
+        pad = self.options.padding_px
+        return np.array(fft.irfft2(difference, self.shape), np.float32)[pad:-pad, pad:-pad]
+
+    def _expected(self, coc_a_px: float, coc_b_px: float) -> Map:
+        noise2 = self.options.noise**2 * (_noise_gain(coc_a_px) + _noise_gain(coc_b_px))
+        shrink = 1.0 / (1.0 + 0.15 * max(coc_a_px, coc_b_px))  # blur evens out the contrast that a misfit feeds on
+        return noise2 + (self.options.model_error * shrink * self.contrast) ** 2
+
+
+def _local_contrast(luminance: Map) -> Map:
+    frames = np.ascontiguousarray(luminance.transpose(1, 2, 0))
+    strongest = np.abs(frames - cv2.blur(frames, (7, 7)).reshape(frames.shape)).max(2)
+    return np.asarray(cv2.GaussianBlur(strongest, (0, 0), 3), np.float32)
 
 
 def _noise_gain(coc_px: float) -> float:

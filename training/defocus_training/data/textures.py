@@ -28,7 +28,7 @@ def random_texture(rng: Rng, size: int, photos: Sequence[Texture] = ()) -> Textu
     if rng.random() < 0.35:  # two families over one another
         other = PATTERNS[rng.integers(len(PATTERNS))](rng, 2 * size)
         pattern = pattern + rng.uniform(0.1, 1.0) * (other - 0.5)
-    pattern = cv2.resize(pattern, (size, size), interpolation=cv2.INTER_AREA)
+    pattern = np.asarray(cv2.resize(pattern, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     return _contrast(rng, _coloured(rng, pattern))
 
 
@@ -118,7 +118,7 @@ def _strokes(rng: Rng, n: int) -> Texture:
                 canvas, [glyph.astype(np.int32)], bool(rng.random() < 0.3), rng.uniform(0, 0.3), thickness, cv2.LINE_AA
             )
             left += int(height * rng.uniform(0.6, 1.4))
-    return np.rot90(canvas, rng.integers(4)).copy()
+    return np.rot90(canvas, int(rng.integers(4))).copy()
 
 
 def _cells(rng: Rng, n: int) -> Texture:
@@ -178,9 +178,9 @@ def _contrast(rng: Rng, texture: Texture) -> Texture:
 
 def _photo_crop(rng: Rng, size: int, photos: Sequence[Texture]) -> Texture:
     """A crop at a random zoom; pictures are only ever reduced, so that they are sharp at pixel scale."""
-    photo = photos[rng.integers(len(photos))]
+    photo = photos[int(rng.integers(len(photos)))]
     largest = min(photo.shape[:2])
     side = int(rng.uniform(min(1.4 * size, largest), largest))
     top, left = (int(rng.integers(0, extent - side + 1)) for extent in photo.shape[:2])
     crop = cv2.resize(photo[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_AREA)
-    return np.rot90(crop[:, :: rng.choice([-1, 1])], rng.integers(4)).copy()
+    return np.rot90(crop[:, :: int(rng.choice([-1, 1]))], int(rng.integers(4))).copy()

@@ -2,5 +2,6 @@
 
 from .defocus import defocus_loss
 from .likelihood import laplace_nll
+from .photometric import edge_aware_smoothness, extra_blur, photometric_error
 
-__all__ = ["defocus_loss", "laplace_nll"]
+__all__ = ["defocus_loss", "edge_aware_smoothness", "extra_blur", "laplace_nll", "photometric_error"]

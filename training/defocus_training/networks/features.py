@@ -22,6 +22,8 @@ LUMINANCE = (0.299, 0.587, 0.114)  # Rec. 601 luma: the values are encoded, not 
 class DefocusFeatures(nn.Module):
     """Contrast-normalised luminance, log band energies and mean colour at a quarter of the image's size."""
 
+    luminance: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("luminance", torch.tensor(LUMINANCE).view(1, 3, 1, 1), persistent=False)

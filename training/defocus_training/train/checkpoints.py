@@ -6,7 +6,7 @@ import copy
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,14 +17,15 @@ from defocus_depth.errors import ConfigError, ModelError
 from ..networks import DefocusModel, ModelOptions
 from .config import TrainConfig, dump_config
 
+Model = TypeVar("Model", bound=nn.Module)
 LAST, BEST = "last.ckpt", "best.safetensors"
 
 
-class AveragedModel:
+class AveragedModel(Generic[Model]):
     """Exponential moving average of a model's weights; batch-norm statistics are taken as they are."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: Model, decay: float) -> None:
+        self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()

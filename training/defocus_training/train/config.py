@@ -23,13 +23,20 @@ class _Checked(BaseModel):
 class LossWeights(_Checked):
     """Weights of the terms of the loss."""
 
-    sdnet: float = Field(1.0, ge=0, description="likelihood of SDNet's |CoC|")
-    depthnet: float = Field(1.0, ge=0, description="likelihood of DepthNet's inverse depth")
-    defocus: float = Field(0.1, ge=0, description="both images of a pair imply one depth")
-    near_emphasis: float = Field(
-        0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
+    sdnet: float = Field(default=1.0, ge=0, description="likelihood of SDNet's |CoC|")
+    depthnet: float = Field(default=1.0, ge=0, description="likelihood of DepthNet's inverse depth")
+    defocus: float = Field(default=0.1, ge=0, description="both images of a pair imply one depth")
+    blur: float = Field(default=0.3, ge=0, description="SDNet's CoC, splatted, explains the images")
+    reconstruction: float = Field(
+        default=0.3, ge=0, description="DepthNet's depth, splatted, explains every frame of the stack"
     )
-    inside_share: float = Field(0.3, ge=0, le=1, description="DepthNet's weight of frames focused inside the scene")
+    smoothness: float = Field(default=0.05, ge=0, description="inverse depth is smooth where the image is")
+    near_emphasis: float = Field(
+        default=0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
+    )
+    inside_share: float = Field(
+        default=0.3, ge=0, le=1, description="DepthNet's weight of frames focused inside the scene"
+    )
 
 
 class TrainConfig(_Checked):
@@ -38,25 +45,31 @@ class TrainConfig(_Checked):
     out: Path = Field(description="folder of checkpoints, logs and the resolved configuration")
     pool: Path = Field(description="folder of a stack pool (`defocus_training pool`)")
     supervision: Supervision = Field(
-        "self", description="self: the stacks' own frames; truth: exact depth (a yardstick)"
+        default="self", description="self: the stacks' own frames; truth: exact depth (a yardstick)"
     )
-    init: Path | None = Field(None, description="weights to start from (safetensors)")
-    steps: int = Field(40_000, gt=0, description="optimiser steps in all")
-    pairs_per_step: int = Field(16, gt=0, description="pairs of crops per step and process")
-    learning_rate: float = Field(2e-3, gt=0)
-    warmup_steps: int = Field(300, ge=0)
-    cooldown_steps: int = Field(6000, ge=0, description="the rate falls to zero over the last steps; constant before")
-    weight_decay: float = Field(0.02, ge=0)
-    ema_decay: float = Field(0.998, gt=0, lt=1, description="of the averaged weights that are validated and exported")
-    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    init: Path | None = Field(default=None, description="weights to start from (safetensors)")
+    steps: int = Field(default=40_000, gt=0, description="optimiser steps in all")
+    pairs_per_step: int = Field(default=16, gt=0, description="pairs of crops per step and process")
+    photometric_every: int = Field(default=4, ge=0, description="steps between photometric terms; 0: never")
+    photometric_pairs: int = Field(default=2, gt=0, description="pairs that are rendered in such a step")
+    learning_rate: float = Field(default=2e-3, gt=0)
+    warmup_steps: int = Field(default=300, ge=0)
+    cooldown_steps: int = Field(
+        default=6000, ge=0, description="the rate falls to zero over the last steps; constant before"
+    )
+    weight_decay: float = Field(default=0.02, ge=0)
+    ema_decay: float = Field(
+        default=0.998, gt=0, lt=1, description="of the averaged weights that are validated and exported"
+    )
+    gradient_clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
     seed: int = 0
-    held_out_shards: int = Field(2, gt=0, description="first shards of the pool: validation only")
-    validate_every: int = Field(1000, gt=0, description="steps")
-    checkpoint_every: int = Field(500, gt=0, description="steps")
-    workers: int = Field(1, ge=0, description="data processes; 0 draws crops in the training process")
+    held_out_shards: int = Field(default=2, gt=0, description="first shards of the pool: validation only")
+    validate_every: int = Field(default=1000, gt=0, description="steps")
+    checkpoint_every: int = Field(default=500, gt=0, description="steps")
+    workers: int = Field(default=1, ge=0, description="data processes; 0 draws crops in the training process")
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int = Field(1, gt=0)
-    nodes: int = Field(1, gt=0)
+    devices: int = Field(default=1, gt=0)
+    nodes: int = Field(default=1, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     losses: LossWeights = LossWeights()
     crops: CropOptions = CropOptions()

@@ -13,11 +13,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..data.crops import Pair, PoolPairs
+from ..data.photometric import PhotometricPair, PhotometricPairs
 from ..networks import DefocusModel
 from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
 from .config import TrainConfig
+from .photometric_step import photometric_losses
 from .step import pair_losses, total_loss
 from .validation import validate, validation_batches
+
+PHOTOMETRIC_SEED = 77
 
 
 def train(config: TrainConfig) -> dict[str, float]:
@@ -42,12 +46,13 @@ class _Run:
         torch.manual_seed(config.seed)
         model = load_weights(config.init) if config.init else DefocusModel(config.model)
         model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(model, config.ema_decay)
+        self.average = AveragedModel[DefocusModel](model, config.ema_decay)
         self.average.model.to(fabric.device)
         optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         self.model, self.optimiser = fabric.setup(model, optimiser)
         self.model.mark_forward_method("estimate_px")
-        self.batches = [_to_device(fabric, pair) for pair in validation_batches(config)]
+        self.batches = [fabric.to_device(pair) for pair in validation_batches(config)]
+        self.photometric = _photometric_stream(config, fabric.global_rank)
         self.figures: dict[str, float] = {}
         self.best = float("inf")
         self.last_loss = float("nan")
@@ -82,6 +87,9 @@ class _Run:
             group["lr"] = learning_rate(self.config, self.step)
         self.model.train()
         terms = pair_losses(self.model, pair, self.config.losses)
+        if self.config.photometric_every and self.step % self.config.photometric_every == 0:
+            batch = self.fabric.to_device(next(self.photometric))
+            terms.update(photometric_losses(self.model, batch))
         loss = total_loss(terms, self.config.losses)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
@@ -130,17 +138,20 @@ def _launch(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def _photometric_stream(config: TrainConfig, rank: int) -> Iterator[PhotometricPair]:
+    pairs = PhotometricPairs(
+        config.pool, config.supervision, config.seed, config.crops, config.augment, config.held_out_shards
+    )
+    return pairs.batches(config.photometric_pairs, config.seed + 1000 * rank + PHOTOMETRIC_SEED)
+
+
 def _stream(fabric: Fabric, config: TrainConfig, step: int) -> Iterator[Pair]:
     seed = config.seed + 1000 * fabric.global_rank + 7 * step
     pairs = PoolPairs(config.pool, config.supervision, seed, config.crops, config.augment, config.held_out_shards)
     loader = DataLoader(
         pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None
     )
-    return (_to_device(fabric, pair) for pair in loader)
-
-
-def _to_device(fabric: Fabric, pair: Pair) -> Pair:
-    return Pair(*(field.to(fabric.device, non_blocking=True) for field in pair))
+    return (fabric.to_device(pair) for pair in loader)
 
 
 def _bare(model: nn.Module) -> nn.Module:
