@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,3 +131,10 @@ def test_unknown_depth_is_nan_infinity_stays_and_millimetres_stop_at_65535() -> 
 def test_a_message_that_does_not_decode_is_refused_at_once() -> None:
     with pytest.raises(ImageError, match="got 'rgb9'"):
         maps_of(RecordingEstimator(np.ones((8, 8), np.float32)), np.zeros((8, 8), np.uint8), "rgb9")
+
+
+def test_the_pipeline_and_what_it_stands_on_import_no_ros() -> None:
+    modules = ("pipeline", "lens_source", "worker", "frame_statistics", "documentation", "messages.decode")
+    imports = "; ".join(f"import defocus_depth.ros.{module}" for module in modules)
+    check = "import sys; assert not {'rclpy', 'sensor_msgs', 'std_msgs', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True)

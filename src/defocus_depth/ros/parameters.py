@@ -79,7 +79,9 @@ class DepthNodeParameters:
     """
 
     model: str = _parameter(
-        "", "Model file <name>.onnx; empty: the one shipped in the package.", applies="in configure"
+        "",
+        "Model file NAME.onnx with NAME.json beside it; empty: the one shipped in the package.",
+        applies="in configure",
     )
     backend: str = _parameter(
         AUTO,

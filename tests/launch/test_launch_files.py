@@ -1,0 +1,147 @@
+"""The launch files, read through stand-ins for launch and launch_ros, which PyPI does not have."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from defocus_depth.ros.parameters import DepthNodeParameters, parameter_specs
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILE = str(ROOT / "config" / "fastdds_shm.xml")
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+class Recorded:
+    """An action or substitution: keeps what it was made with."""
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        self.args, self.fields = args, fields
+
+
+class LaunchConfiguration(Recorded):
+    def perform(self, context: dict[str, str]) -> str:
+        return context[self.args[0]]
+
+
+def kind(name: str) -> type[Recorded]:
+    return type(name, (Recorded,), {})
+
+
+STAND_INS: dict[str, dict[str, Any]] = {
+    "ament_index_python": {},
+    "ament_index_python.packages": {"get_package_share_directory": lambda package: str(ROOT)},
+    "launch": {"LaunchDescription": kind("LaunchDescription")},
+    "launch.actions": {
+        name: kind(name)
+        for name in ("DeclareLaunchArgument", "OpaqueFunction", "IncludeLaunchDescription", "SetEnvironmentVariable")
+    },
+    "launch.conditions": {"IfCondition": kind("IfCondition")},
+    "launch.launch_description_sources": {"PythonLaunchDescriptionSource": kind("PythonLaunchDescriptionSource")},
+    "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
+    "launch_ros": {},
+    "launch_ros.actions": {"LifecycleNode": kind("LifecycleNode"), "Node": kind("Node")},
+    "launch_ros.parameter_descriptions": {"ParameterValue": kind("ParameterValue")},
+}
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in STAND_INS.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def entities(name: str) -> list[Recorded]:
+    """What the launch description of a file holds."""
+    return runpy.run_path(str(ROOT / "launch" / name))["generate_launch_description"]().args[0]
+
+
+def arguments(found: list[Recorded]) -> dict[str, str]:
+    declared = [entity for entity in found if type(entity).__name__ == "DeclareLaunchArgument"]
+    assert all(argument.fields["description"] for argument in declared)
+    return {argument.args[0]: argument.fields["default_value"] for argument in declared}
+
+
+def depth_node(**given: str) -> dict[str, Any]:
+    """What the LifecycleNode action of depth.launch.py is made with."""
+    found = entities("depth.launch.py")
+    function = [entity for entity in found if type(entity).__name__ == "OpaqueFunction"][0].fields["function"]
+    (node,) = function({**arguments(found), **given})
+    assert type(node).__name__ == "LifecycleNode"
+    return node.fields
+
+
+def test_by_default_the_node_starts_itself_with_the_params_file_and_the_dds_profile() -> None:
+    node = depth_node()
+    assert (node["package"], node["executable"], node["name"], node["namespace"]) == (
+        "defocus_depth",
+        "depth_node",
+        "depth",
+        "",
+    )
+    assert node["parameters"] == [str(ROOT / "config" / "depth.yaml"), {"autostart": True, "use_sim_time": False}]
+    assert node["remappings"] == [(topic, topic) for topic in ("image", "camera_info", "lens_state")]
+    assert node["additional_env"] == dict.fromkeys(PROFILE_VARIABLES, PROFILE)
+    assert all(Path(file).is_file() for file in (node["parameters"][0], PROFILE))
+
+
+def test_arguments_reach_the_node() -> None:
+    node = depth_node(
+        namespace="robot",
+        params_file="mine.yaml",
+        image="/camera/image_raw",
+        lens_file="123",
+        publish_points="true",
+        autostart="false",
+        use_sim_time="true",
+        dds_profile="",
+        log_level="debug",
+    )
+    params_file, overrides = node["parameters"]
+    assert params_file == "mine.yaml" and node["namespace"] == "robot"
+    assert ("image", "/camera/image_raw") in node["remappings"]
+    assert overrides.pop("lens_file").args == ("123",)  # a ParameterValue: stays a string
+    assert overrides == {"autostart": False, "use_sim_time": True, "publish_points": True}
+    assert node["additional_env"] == {} and node["ros_arguments"] == ["--log-level", "debug"]
+
+
+def test_every_overridden_parameter_exists() -> None:
+    given = {"lens_file": "a", "model": "b", "backend": "auto", "image_transport": "raw", "publish_points": "true"}
+    overrides = depth_node(**given)["parameters"][1]
+    assert overrides.keys() - {"use_sim_time"} == {*given, "autostart"}
+    assert overrides.keys() - {"use_sim_time"} <= {spec.name for spec in parameter_specs()}
+    for name in given.keys() - {"publish_points"}:
+        assert overrides[name].fields == {"value_type": str} and isinstance(getattr(DepthNodeParameters(), name), str)
+
+
+@pytest.mark.parametrize("variable", PROFILE_VARIABLES)
+def test_a_profile_in_the_environment_is_left_alone(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "theirs.xml")
+    assert depth_node()["additional_env"] == {}
+    assert not [
+        entity for entity in entities("simulation.launch.py") if type(entity).__name__ == "SetEnvironmentVariable"
+    ]
+
+
+def test_the_simulation_starts_camera_depth_node_and_on_request_rviz() -> None:
+    found = entities("simulation.launch.py")
+    environment = {entity.args for entity in found if type(entity).__name__ == "SetEnvironmentVariable"}
+    assert environment == {(name, PROFILE) for name in PROFILE_VARIABLES}
+    camera, rviz = (entity.fields for entity in found if type(entity).__name__ == "Node")
+    assert (camera["package"], camera["executable"]) == ("defocus_depth", "simulated_camera")
+    assert rviz["condition"].args[0].args == ("rviz",) and Path(rviz["arguments"][1]).is_file()
+    (include,) = (entity for entity in found if type(entity).__name__ == "IncludeLaunchDescription")
+    assert Path(include.args[0].args[0]).name == "depth.launch.py"
+    passed_on = {name: value.args[0] for name, value in include.fields["launch_arguments"]}
+    assert passed_on == {name: name for name in passed_on}
+    assert passed_on.keys() <= arguments(found).keys() & arguments(entities("depth.launch.py")).keys()
+    assert arguments(found)["lens_file"] == "robot"
