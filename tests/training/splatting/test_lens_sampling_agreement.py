@@ -34,8 +34,8 @@ def _figures(seed, focus_m):
     inverse_depth = 1 / render_depth(scene.tables(), RIG.camera)
     coc = coc_from_inverse_depth(inverse_depth, RIG.blur_gain_px_per_dpt(focus_m), focus_dpt(focus_m))
 
-    maps = [torch.from_numpy(values.astype(np.float32))[None, None] for values in (inverse_depth, coc)]
-    image, _ = splat_sweep(torch.from_numpy(sharp).permute(2, 0, 1)[None], *maps)
+    rank, blur = (torch.from_numpy(values.astype(np.float32))[None, None] for values in (inverse_depth, coc))
+    image, _ = splat_sweep(torch.from_numpy(sharp).permute(2, 0, 1)[None], rank, blur)
     inside = np.zeros(coc.shape, bool)
     inside[OUTSIDE_PX:-OUTSIDE_PX, OUTSIDE_PX:-OUTSIDE_PX] = True
     truth = render_linear(scene, RIG, focus_m, RAYS)

@@ -32,9 +32,10 @@ def test_image_and_gradients_equal_the_twins(psf):
     order = torch.argsort(inverse_depth.flatten(), descending=True)
     splats = [values.requires_grad_() for values in (colour[0].flatten(1), coc.flatten(), opacity.flatten())]
 
-    arguments = [splats[0][None], splats[1][None, None], splats[2][None], pixel[None], order[None]]
-    fast = coverage_image(*arguments, (12, 15), psf)[0][0, 0]
-    twin = pixel_coverage_image(*splats, pixel, order, (12, 15), kernel_table(psf, 8.0))
+    of_one = splats[0][None], splats[1][None, None], splats[2][None], pixel[None], order[None]
+    fast = coverage_image(*of_one, size=(12, 15), psf=psf)[0][0, 0]
+    table = kernel_table(psf, 8.0)
+    twin = pixel_coverage_image(splats[0], splats[1], splats[2], pixel, order, (12, 15), table)
     assert torch.allclose(fast, twin, atol=2e-6)
 
     of_fast = torch.autograd.grad((fast * towards).sum(), splats)
@@ -107,6 +108,25 @@ def test_a_plane_is_convolved_with_the_kernel():
     margin = len(kernel) // 2
     inside = image[..., margin:-margin, margin:-margin]
     assert torch.allclose(inside, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("coc_px", [-9.3, -3.1, 1.7, 5.2])
+def test_a_grating_fades_as_optics_says_and_so_does_its_gradient(coc_px):
+    """A grating seen through a disc of diameter c keeps the share MTF(c) = mean of cos(2πfx) over the disc."""
+    frequency, size, step = 0.07, 71, 1e-4
+    grating = torch.cos(2 * torch.pi * frequency * (torch.arange(size) - size // 2)).expand(1, 3, size, size)
+    coc = torch.tensor(coc_px, requires_grad=True)
+    image = splat_with_coc(grating, torch.ones(1, 1, size, size), coc.expand(1, 1, size, size))
+    at_crest = image[0, 0, 20:-20, size // 2].mean()
+    assert abs(at_crest.item() - _disc_transfer(frequency, coc_px)) < 0.01
+    slope = (_disc_transfer(frequency, coc_px + step) - _disc_transfer(frequency, coc_px - step)) / (2 * step)
+    assert torch.autograd.grad(at_crest, coc)[0].item() == pytest.approx(slope, rel=0.05, abs=0.002)
+
+
+def _disc_transfer(frequency, diameter):
+    x = np.linspace(-1, 1, 20001)
+    chord = np.sqrt(1 - x**2)
+    return (chord * np.cos(np.pi * frequency * diameter * x)).sum() / chord.sum()
 
 
 def test_odd_polygons_turn_over_between_the_sides_of_the_focus_plane():
