@@ -64,7 +64,7 @@ def camera_effects(rng: Rng, picture: Picture, options: AugmentOptions) -> Pictu
         eight_bit = demosaiced(eight_bit)
     if rng.random() < options.jpeg:
         eight_bit = _compressed(eight_bit, int(rng.integers(35, 96)))
-    return eight_bit.astype(np.float32) / np.float32(255)
+    return np.asarray(eight_bit / 255, np.float32)
 
 
 def motion_blur(picture: Picture, length_px: float, angle_rad: float) -> Picture:

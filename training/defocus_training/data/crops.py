@@ -17,7 +17,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from defocus_depth.errors import ConfigError
 
 from .augment import AugmentOptions, camera_effects, tone_curve
-from .pool import TRAINING_SEED_BASE, Shard, read_shard, shard_paths
+from .pool import TRAINING_SEED_BASE, Shard, fill_unsure, read_shard, shard_paths
 
 Supervision = Literal["self", "truth"]
 STRIDE = 4
@@ -51,6 +51,8 @@ class CropOptions:
     """Probability that the second is the one focused farther than the scene."""
     trusted_deviation_px: float = 0.7
     """Deviation at which a teacher's target counts half."""
+    filled_weight: float = 0.08
+    """Weight of a target where the teacher does not know and its sure surroundings answer for it."""
 
 
 class PoolPairs(IterableDataset[Pair]):
@@ -169,8 +171,10 @@ def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[
     if supervision == "truth":
         truth = shard.truth_px[at].astype(np.float32)
         return truth, np.ones_like(truth)
-    deviation = shard.teacher_deviation_px[at].astype(np.float32) / crops.trusted_deviation_px
-    return shard.teacher_px[at].astype(np.float32), 1 / (1 + deviation**2)
+    deviation = shard.teacher_deviation_px[at].astype(np.float32) / np.float32(crops.trusted_deviation_px)
+    sure = 1 / (1 + deviation**2)
+    filled = fill_unsure(shard.teacher_px[at].astype(np.float32), sure**2)
+    return filled, crops.filled_weight + (1 - crops.filled_weight) * sure
 
 
 def _choose_window(

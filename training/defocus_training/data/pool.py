@@ -89,6 +89,22 @@ def read_shard(path: Path) -> Shard:
         return Shard(**{name: arrays[name] for name in Shard.__annotations__})
 
 
+def fill_unsure(values: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """`values` (H, W) where `weight` is high, elsewhere what the nearest sure values say: pull-push interpolation.
+
+    From coarse to fine, a level's weighted mean gives way to the finer level in so far as that level is sure.
+    Source: Gortler et al. 1996, "The Lumigraph", section 3.4.
+    """
+    if min(values.shape) <= 2:
+        return np.full_like(values, (values * weight).sum() / max(float(weight.sum()), 1e-9))
+    half = (values.shape[1] // 2, values.shape[0] // 2)
+    coarse_weight = np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32)
+    coarse = np.asarray(cv2.resize(values * weight, half, interpolation=cv2.INTER_AREA), np.float32)
+    filled = fill_unsure(coarse / np.maximum(coarse_weight, 1e-9), np.minimum(1, 4 * coarse_weight))
+    background = np.asarray(cv2.resize(filled, values.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    return weight * values + (1 - weight) * background
+
+
 def shard_paths(folder: Path) -> list[Path]:
     """The finished shards of a pool, in the order of their seeds."""
     return sorted(folder.glob("shard-*.npz"))

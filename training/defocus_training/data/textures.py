@@ -54,9 +54,21 @@ def _noise(rng: Rng, n: int) -> Texture:
 
 
 def _posterised_noise(rng: Rng, n: int) -> Texture:
-    noise = spectral_noise(rng, n, rng.uniform(0.9, 2.0))
+    noise = spectral_noise(rng, n, rng.uniform(0.5, 2.0))
     levels = rng.integers(2, 6)
     return (np.floor(noise * levels) / levels).astype(np.float32)
+
+
+def _bands(rng: Rng, n: int) -> Texture:
+    """Noise of one scale, smooth or in two tones: fabric, gravel, animal skins."""
+    scale = np.exp(rng.uniform(np.log(1.5), np.log(25)))
+    white = rng.standard_normal((n, n), np.float32)
+    stretch = np.exp(rng.uniform(-0.8, 0.8)) if rng.random() < 0.4 else 1.0
+    fine = cv2.GaussianBlur(white, (0, 0), scale, sigmaY=scale * stretch)
+    band = fine - cv2.GaussianBlur(white, (0, 0), 1.6 * scale, sigmaY=1.6 * scale * stretch)
+    band /= band.std() + 1e-9
+    sharpness = np.exp(rng.uniform(np.log(0.3), np.log(8)))
+    return (0.5 + 0.5 * np.tanh(sharpness * band)).astype(np.float32)
 
 
 def _rotated_grid(rng: Rng, n: int) -> tuple[Texture, Texture]:
@@ -124,7 +136,7 @@ def _strokes(rng: Rng, n: int) -> Texture:
 def _cells(rng: Rng, n: int) -> Texture:
     """Voronoi cells, flat or shaded by the distance to their border."""
     seeds = np.ones((n, n), np.uint8)
-    count = int(np.exp(rng.uniform(np.log(12), np.log(900))))
+    count = int(np.exp(rng.uniform(np.log(12), np.log(6000))))
     seeds[tuple(rng.integers(0, n, (2, count)))] = 0
     distance, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     if rng.random() < 0.4:
@@ -150,6 +162,8 @@ PATTERNS: tuple[Callable[[Rng, int], Texture], ...] = (
     _noise,
     _noise,
     _posterised_noise,
+    _bands,
+    _bands,
     _checker,
     _stripes,
     _bricks,
