@@ -226,8 +226,8 @@ def test_load_refuses(tmp_path: Path, tiny_model: Path, make_tiny_model):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"depth_min_m": 0.0}, "depth range: expected 0 <"),
-        ({"depth_min_m": 5.0, "depth_max_m": 2.0}, "depth range: expected 0 <"),
+        ({"depth_min_m": -0.1}, "depth range: expected 0 ≤"),
+        ({"depth_min_m": 5.0, "depth_max_m": 2.0}, "depth range: expected 0 ≤"),
         ({"threads": -1}, "threads: expected ≥ 0, got -1"),
         ({"precision": "f8"}, "precision: expected f32 or bf16, got 'f8'"),
     ],
@@ -244,3 +244,16 @@ def test_nan_of_a_network_is_not_hidden():
     estimate = input_estimate(maps, geometry, 10.0, focus_dpt(1.0))
     assert np.isnan(estimate.depth_m[3, 4]) and np.isnan(estimate.coc_px[3, 4])
     assert np.isfinite(estimate.depth_m).sum() == 64 * 96 - 1
+
+
+@pytest.mark.parametrize(
+    ("config", "focus_distance_m", "nearest_m"),
+    [
+        (EstimatorConfig(), 1.0, 1.0),  # focused nearer than the scene: nothing nearer is of interest
+        (EstimatorConfig(), math.inf, 0.35),
+        (EstimatorConfig(depth_max_m=0.4), 0.9, 0.2),
+        (EstimatorConfig(depth_min_m=0.5), 1.0, 0.5),
+    ],
+)
+def test_nearest_depth_of_interest(config: EstimatorConfig, focus_distance_m: float, nearest_m: float):
+    assert config.nearest_m(focus_distance_m) == nearest_m

@@ -74,7 +74,7 @@ def test_parameters_may_be_changed_together(bench) -> None:
         ({"min_confidence": 2.0}, "parameter min_confidence: expected float 0..1: .*2.0"),
         ({"min_confidence": "high"}, "parameter min_confidence: expected float 0..1"),
         ({"transfer": "log"}, "transfer: expected auto"),
-        ({"depth_min_m": 20.0}, "expected 0 < depth_min_m < depth_max_m, got 20.0 and 10.0"),
+        ({"depth_min_m": 20.0}, "expected 0 ≤ depth_min_m < depth_max_m, got 20.0 and 10.0"),
     ],
 )
 def test_bad_values_at_start_are_refused_with_one_error(make_bench, values: dict[str, Any], expected: str) -> None:

@@ -51,7 +51,7 @@ def test_infinity_is_refused_but_where_it_is_a_distance() -> None:
 def test_ranges_the_wrong_way_round_are_refused() -> None:
     with pytest.raises(ConfigError, match="color_max_m: expected > color_min_m 3.0, got 2.0"):
         DepthNodeParameters(color_min_m=3.0, color_max_m=2.0)
-    with pytest.raises(ConfigError, match="expected 0 < depth_min_m < depth_max_m, got 3.0 and 2.0"):
+    with pytest.raises(ConfigError, match="expected 0 ≤ depth_min_m < depth_max_m, got 3.0 and 2.0"):
         DepthNodeParameters(depth_min_m=3.0, depth_max_m=2.0)
 
 

@@ -18,6 +18,7 @@ from .pixels import check_image, to_unit_floats
 from .working_size import WorkingGeometry, blur_span_px, choose_geometry
 
 _LOG = logging.getLogger(__name__)
+NEAREST_SCENE_M = 0.35
 _SAME_LENS = 0.05  # relative change of f²/(N·p) up to which the working size is kept
 
 
@@ -27,7 +28,8 @@ class EstimatorConfig:
 
     Attributes:
         depth_min_m, depth_max_m: depths of interest (depth_max_m may be inf); they choose the working size only,
-            estimates are never clamped to them.
+            estimates are never clamped to them. A depth_min_m of 0 stands for the focus distance at configuration:
+            the default rig is focused nearer than its scene. With that beyond depth_max_m it is NEAREST_SCENE_M.
         threads: CPU threads of the backend, 0 = the library's choice.
         precision: of the arithmetic; bf16 where CPU and backend have it.
 
@@ -35,17 +37,27 @@ class EstimatorConfig:
         ConfigError: a value out of its range.
     """
 
-    depth_min_m: float = 0.35
+    depth_min_m: float = 0.0
     depth_max_m: float = 10.0
     threads: int = 0
     precision: Precision = "f32"
 
     def __post_init__(self) -> None:
-        blur_span_px(1.0, self.depth_min_m, self.depth_max_m)
+        if not 0 <= self.depth_min_m < self.depth_max_m:
+            raise ConfigError(
+                f"depth range: expected 0 ≤ depth_min_m < depth_max_m, got {self.depth_min_m} and {self.depth_max_m}"
+            )
         if self.threads < 0:
             raise ConfigError(f"threads: expected ≥ 0, got {self.threads}")
         if self.precision not in ("f32", "bf16"):
             raise ConfigError(f"precision: expected f32 or bf16, got {self.precision!r}")
+
+
+    def nearest_m(self, focus_distance_m: float) -> float:
+        """The nearest depth of interest (m) of a camera that is configured with this focus distance."""
+        if self.depth_min_m > 0:
+            return self.depth_min_m
+        return focus_distance_m if focus_distance_m < self.depth_max_m else min(NEAREST_SCENE_M, self.depth_max_m / 2)
 
 
 @dataclass(frozen=True)
@@ -89,8 +101,8 @@ class Estimator:
         """Choose the working size for images of `image_shape` (H, W[, 3]) through `lens`, and load the backend for it.
 
         `estimate` does so by itself for its first image and whenever the image's size or the lens changes; call it
-        beforehand to keep that second out of the stream. The focus distance (m, inf allowed) is checked only: another
-        focus keeps the working size.
+        beforehand to keep that second out of the stream. The focus distance (m, inf allowed) is the nearest depth of
+        interest unless the config names one; another focus later keeps the working size.
 
         Raises:
             ImageError, OpticsError: the image has no pixels, the focus distance is none.
@@ -99,7 +111,7 @@ class Estimator:
         focus_dpt(focus_distance_m, lens)
         image_size = (image_shape[0], image_shape[1])
         constant = lens_constant_px_per_dpt(lens, image_size[1])
-        span_px = blur_span_px(constant, self._config.depth_min_m, self._config.depth_max_m)
+        span_px = blur_span_px(constant, self._config.nearest_m(focus_distance_m), self._config.depth_max_m)
         sidecar = self._artifact.sidecar
         geometry = choose_geometry(image_size, span_px, sidecar.sizes, sidecar.max_coc_px)
         self._load((geometry.height, geometry.width))

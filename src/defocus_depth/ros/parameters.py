@@ -104,8 +104,8 @@ class DepthNodeParameters:
     )
     depth_min_m: float = _parameter(
         EstimatorConfig.depth_min_m,
-        "Nearest depth of interest (m); with depth_max_m it chooses the working size, nothing is clamped to it.",
-        minimum=1e-3,
+        "Nearest depth of interest (m), 0: the first focus distance; with depth_max_m it chooses the working size.",
+        minimum=0.0,
         maximum=1e4,
         applies="in configure",
     )
