@@ -1,0 +1,179 @@
+"""The measured part of the demo: camera and depth node as two processes over DDS, and this one that records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
+from sensor_msgs.msg import CameraInfo, Image, JointState
+
+from ..errors import ProcessError
+from .processes import NodeProcess
+from .recorder import Received, Recorder, Wanted
+
+CAMERA_MODULE, NODE_MODULE = "defocus_depth.ros.simulated_camera", "defocus_depth.ros.depth_node"
+IMAGE, CAMERA_INFO, LENS_STATE, TRUTH = "image", "camera_info", "lens_state", "ground_truth/depth/image"
+DEPTH, DEFOCUS, CONFIDENCE = "depth/depth/image", "depth/defocus/image", "depth/confidence/image"
+DEPTH_INFO = "depth/depth/camera_info"
+EVERY = 10  # of the topics that are only looked at, this many-th frame is kept
+TOPICS = (
+    Wanted(IMAGE, Image, EVERY),
+    Wanted(CAMERA_INFO, CameraInfo),
+    Wanted(LENS_STATE, JointState),
+    Wanted(TRUTH, Image),
+    Wanted(DEPTH, Image),
+    Wanted(DEFOCUS, Image),
+    Wanted(CONFIDENCE, Image, EVERY),
+    Wanted(DEPTH_INFO, CameraInfo, EVERY),
+)
+_SPIN_S = 0.1
+_SILENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """What is run.
+
+    Attributes:
+        rate_hz: frames per second of the camera.
+        start_timeout_s: longest wait for the first depth map; a first run renders its scenes before that.
+    """
+
+    frames: int = 200
+    rate_hz: float = 30.0
+    backend: str = "auto"
+    threads: int = 0
+    start_timeout_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """What was recorded, as it arrived.
+
+    Attributes:
+        messages: by topic, in the order of arrival.
+        cpu_percent: by process (camera, node), while depth maps came; 100 = one core.
+    """
+
+    messages: dict[str, list[Received]]
+    frames_in: int
+    cpu_percent: dict[str, float]
+    backend: str
+    model_sha256: str
+
+
+Progress = Callable[[int], None]
+
+
+def record_session(
+    settings: SessionSettings, environment: dict[str, str], scratch: Path, progress: Progress
+) -> Session:
+    """Start camera and node, record until the camera's frames are through, stop them.
+
+    Args:
+        environment: of the two processes; this one must have it too, before rclpy is imported.
+        scratch: folder for their output.
+        progress: called with the number of depth maps received so far.
+
+    Raises:
+        ProcessError: one of them ended with an error, or no depth map came in time.
+    """
+    with _node() as node, ExitStack() as running:
+        watch = _Watch(node)
+        depth_node = NodeProcess(NODE_MODULE, _node_arguments(settings), environment, scratch / "depth_node.log")
+        watch.processes["node"] = running.enter_context(depth_node)
+        camera = NodeProcess(CAMERA_MODULE, _camera_arguments(settings), environment, scratch / "camera.log")
+        watch.processes["camera"] = running.enter_context(camera)
+        watch.spin(settings, progress)
+        return watch.session()
+
+
+@contextmanager
+def _node() -> Iterator[Node]:
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield rclpy.create_node("demo_recorder")
+    finally:
+        try_shutdown()
+
+
+@dataclass
+class _Watch:
+    """Records, and knows from what arrives when the processes have done their work."""
+
+    node: Node
+    processes: dict[str, NodeProcess] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.node, TOPICS, self._arrived)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        self._usage: list[tuple[float, dict[str, float]]] = []
+        self._last_arrival_s = time.monotonic()
+
+    def spin(self, settings: SessionSettings, progress: Progress) -> None:
+        """Return when all frames are through, or the last came a while ago."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self.node)
+        give_up_s = time.monotonic() + settings.start_timeout_s
+        while not self._finished(settings.frames):
+            executor.spin_once(timeout_sec=_SPIN_S)
+            progress(self.recorder.arrivals[DEPTH])
+            for process in self.processes.values():
+                process.check()
+            if not self._usage and time.monotonic() > give_up_s:
+                words = "; ".join(f"{name}: {process.last_words()}" for name, process in self.processes.items())
+                raise ProcessError(
+                    f"demo: expected a depth map within {settings.start_timeout_s:g} s, got none; {words}"
+                )
+
+    def session(self) -> Session:
+        """What was recorded."""
+        recorder = self.recorder
+        return Session(
+            messages=recorder.messages,
+            frames_in=recorder.arrivals[TRUTH],
+            cpu_percent=self._cpu_percent(),
+            backend=self.about.get("backend", ""),
+            model_sha256=self.about.get("model sha256", ""),
+        )
+
+    def _arrived(self, topic: str) -> None:
+        self._last_arrival_s = time.monotonic()
+        if topic == DEPTH:
+            with suppress(ProcessError):  # the camera may end with its last frame
+                self._usage[1:] = [(self._last_arrival_s, {n: p.cpu_s() for n, p in self.processes.items()})]
+
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        self.about.update({pair.key: pair.value for status in message.status for pair in status.values})
+
+    def _finished(self, frames: int) -> bool:
+        silent = bool(self._usage) and time.monotonic() - self._last_arrival_s > _SILENCE_S
+        return silent or (self.recorder.arrivals[DEPTH] >= frames and bool(self.about.get("model sha256")))
+
+    def _cpu_percent(self) -> dict[str, float]:
+        if len(self._usage) < 2:
+            return dict.fromkeys(self.processes, float("nan"))
+        (begin_s, before), (end_s, after) = self._usage
+        return {name: 100 * (after[name] - before[name]) / (end_s - begin_s) for name in before}
+
+
+def _node_arguments(settings: SessionSettings) -> list[str]:
+    return _ros_arguments(autostart="true", lens_file="robot", backend=settings.backend, threads=settings.threads)
+
+
+def _camera_arguments(settings: SessionSettings) -> list[str]:
+    return _ros_arguments(frames=settings.frames, rate_hz=settings.rate_hz)
+
+
+def _ros_arguments(**parameters: object) -> list[str]:
+    return ["--ros-args", *(argument for name, value in parameters.items() for argument in ("-p", f"{name}:={value}"))]
