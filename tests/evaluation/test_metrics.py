@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -39,6 +39,7 @@ def test_coc_error_by_hand() -> None:
     assert metrics.coc_mae_px(np.array([-3.0, 4.0]), np.array([3.0, 5.0])) == pytest.approx(3.5)
 
 
+@settings(deadline=None)
 @given(DEPTHS)
 def test_a_perfect_map(depth_m: np.ndarray) -> None:
     figures = frame_figures(DepthMaps(depth_m, depth_m), DepthMaps(depth_m, depth_m))
@@ -46,6 +47,7 @@ def test_a_perfect_map(depth_m: np.ndarray) -> None:
     assert figures == {name: (1.0 if name in ones else 0.0) for name in FIGURE_NAMES}
 
 
+@settings(deadline=None)
 @given(DEPTHS, DEPTHS, st.floats(0.1, 10))
 def test_how_figures_change_with_scale_and_sides(predicted: np.ndarray, truth: np.ndarray, scale: float) -> None:
     for name, power in {"abs_rel": 0, "sq_rel": 1, "rmse_m": 1, "rmse_log": 0, "mae_m": 1, "irmse_dpt": -1}.items():

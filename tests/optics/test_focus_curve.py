@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.errors import OpticsError
@@ -18,6 +18,7 @@ def curves(draw: st.DrawFn) -> FocusCurve:
     return FocusCurve(draw(st.sampled_from(("affine", "monotone"))), tuple(positions), tuple(dioptres))
 
 
+@settings(deadline=None)
 @given(curves(), st.floats(0, 1))
 def test_inverse_pair(curve: FocusCurve, fraction: float) -> None:
     position = float(np.interp(fraction, (0, 1), (curve.positions[0], curve.positions[-1])))
@@ -30,6 +31,7 @@ def test_inverse_pair(curve: FocusCurve, fraction: float) -> None:
         assert curve.position(curve.focus_dpt(position)) == pytest.approx(position, abs=1e-6 * (abs(position) + 1e4))
 
 
+@settings(deadline=None)
 @given(curves())
 def test_monotone_passes_through_its_samples(curve: FocusCurve) -> None:
     exact = FocusCurve("monotone", curve.positions, curve.dioptres)
@@ -37,6 +39,7 @@ def test_monotone_passes_through_its_samples(curve: FocusCurve) -> None:
         assert exact.focus_dpt(position) == pytest.approx(focus_dpt)
 
 
+@settings(deadline=None)
 @given(curves())
 def test_affine_is_the_least_squares_line(curve: FocusCurve) -> None:
     line = FocusCurve("affine", curve.positions, curve.dioptres)

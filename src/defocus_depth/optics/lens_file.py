@@ -9,7 +9,6 @@ calibration: {date: …, temperature_c: …, residual_dpt: …}        # optiona
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ..atomic import replacing
 from ..checked_input import CHECKED, CameraFields, Positive, field_problems, set_fields
 from ..errors import ConfigError, OpticsError
 from ..types import CameraIntrinsics, LensParameters
@@ -81,17 +81,13 @@ def write_lens(path: Path, lens_file: LensFile) -> None:
     """
     path = Path(path)
     _check_near_focus(path, lens_file)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         text = yaml.safe_dump(_content(lens_file), sort_keys=False, allow_unicode=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        read_lens(partial)
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+            read_lens(partial)
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a writable file and plain YAML values, got {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_near_focus(path: Path, lens_file: LensFile) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from ..atomic import replacing
 from ..checked_input import field_problems
 from ..errors import StackError
 from ..types import FloatArray, FocalStack, ImageArray
@@ -120,14 +121,8 @@ def _npy(depth_m: npt.NDArray[Any]) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write through a neighbour and rename: after a power cut the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write in one step and to the disk itself: after a power cut the file is whole or not there."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

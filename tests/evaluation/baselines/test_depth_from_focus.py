@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.errors import ConfigError
@@ -66,6 +66,7 @@ def test_focus_at_infinity_gives_a_finite_depth() -> None:
     assert np.isfinite(found_m).all() and found_m.max() <= limit_m * (1 + 1e-6)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0.05, 2), min_size=3, max_size=7),
     st.floats(0, 1),

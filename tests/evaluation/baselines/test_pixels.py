@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.evaluation.baselines.pixels import filled, luminance
@@ -10,6 +10,7 @@ from defocus_depth.evaluation.baselines.pixels import filled, luminance
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(0, 2**32 - 1), st.floats(0.02, 1))
 def test_filling_keeps_known_values_and_stays_between_them(size: tuple[int, int], seed: int, density: float) -> None:
     random = np.random.default_rng(seed)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from defocus_depth.cli import COMMANDS
+from defocus_depth.commands.dispatch import main
+from defocus_depth.stacks import write_stack
+from defocus_depth.types import CameraIntrinsics, FocalStack, Frame, LensParameters
+
+KEYS = set("method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack".split())
+SIZE = (64, 96)
+
+
+def evaluate(*arguments: object) -> int:
+    return main("defocus_depth", COMMANDS, ["evaluate", *map(str, arguments)])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Flat grey stacks whose true depth is what `tiny_model` makes of their brightness m: 1/(0.5 + 2·m)."""
+    lens = LensParameters(blur_gain_px_per_dpt=4.0)
+    camera = CameraIntrinsics(SIZE[1], SIZE[0], 100.0, 100.0, 47.5, 31.5)
+    frames = tuple(Frame(f"{index}.png", focus_m) for index, focus_m in enumerate((0.35, 1.0, 2.0)))
+    for name, level in (("dark", 40), ("bright", 200)):
+        images = [np.full((*SIZE, 3), level, np.uint8) for _ in frames]
+        truth_m = np.full(SIZE, 1 / (0.5 + 2 * level / 255), np.float32)
+        write_stack(tmp_path / "data" / name, FocalStack(Path(), frames, lens, camera), images, truth_m)
+    return tmp_path / "data"
+
+
+def test_network_against_its_own_truth(data: Path, tmp_path: Path, tiny_model: Path, capsys) -> None:
+    file, report = tmp_path / "out" / "figures.json", tmp_path / "report"
+    assert evaluate(data, "--model", tiny_model, "--json", file, "--report", report) == 0
+    figures = json.loads(file.read_text())
+    assert set(figures) == KEYS
+    assert (figures["method"], figures["frames"], figures["n"]) == ("network", "first", 2)
+    assert figures["abs_rel"] < 0.01 and figures["coc_mae_px"] < 0.05
+    assert (figures["delta1"], figures["valid_fraction"]) == (1.0, 1.0)
+    # confidence = brightness: only the bright stack (0.78) passes 0.5
+    assert figures["masked"]["valid_fraction"] == pytest.approx(0.5)
+    assert [stack["name"] for stack in figures["per_stack"]] == ["bright", "dark"]
+    assert {path.name for path in report.iterdir()} == {"report.md", "bright_0.png", "dark_0.png"}
+    assert "mean of frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["constant", "dff_sml", "zhuo_sim"])
+def test_baselines_need_no_model(data: Path, tmp_path: Path, method: str) -> None:
+    assert evaluate(data, "--method", method, "--frames", "all", "--json", tmp_path / "f.json") == 0
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert set(figures) == KEYS
+    assert (figures["method"], figures["n"], figures["masked"]) == (method, 6, None)
+    if method == "constant":
+        bright_m, dark_m = (1 / (0.5 + 2 * level / 255) for level in (200, 40))
+        median_m = (bright_m + dark_m) / 2
+        expected = (abs(median_m / bright_m - 1) + abs(median_m / dark_m - 1)) / 2
+        assert figures["abs_rel"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_bad_input_is_one_line_and_exit_2(data: Path, tmp_path: Path, capsys) -> None:
+    assert evaluate(tmp_path / "nowhere", "--method", "constant") == 2
+    assert evaluate(data, "--method", "constant", "--frames", "9") == 2
+    assert evaluate(data, "--method", "constant", "--min-confidence", "2") == 2
+    complaints = capsys.readouterr().err
+    assert "expected a folder of focal stacks, got nothing" in complaints
+    assert "frames: expected an index below 3" in complaints
+    assert "min_confidence: expected 0..1, got 2.0" in complaints
