@@ -1,0 +1,26 @@
+"""Which scene seeds belong to whom, so that nothing is evaluated on scenes that training has seen.
+
+A scene is fixed by (rig, seed). Training draws seeds from `TRAINING_SEEDS` only; everything that reports
+figures (evaluation, demo, tests) stays below it.
+"""
+
+from __future__ import annotations
+
+from ..errors import ConfigError
+
+EVALUATION_SEEDS = range(0, 1_000_000)  # `defocus_depth simulate` and the figures in the documentation
+CAMERA_SEEDS = range(1_000_000, 2_000_000)  # the simulated camera and the demo
+TRAINING_SEEDS = range(10_000_000, 2**31)
+
+_NAMED = {"evaluation": EVALUATION_SEEDS, "camera": CAMERA_SEEDS, "training": TRAINING_SEEDS}
+
+
+def seed_range_name(seed: int) -> str:
+    """Name of the range that `seed` lies in: evaluation, camera, training or unassigned.
+
+    Raises:
+        ConfigError: the seed is negative or ≥ 2³¹.
+    """
+    if not 0 <= seed < TRAINING_SEEDS.stop:
+        raise ConfigError(f"scene seed: expected 0 ≤ seed < {TRAINING_SEEDS.stop}, got {seed}")
+    return next((name for name, seeds in _NAMED.items() if seed in seeds), "unassigned")
