@@ -56,7 +56,9 @@ class DepthNode(LifecycleNode):
         self._session: DepthSession | None = None
         self._state, self._failure = "unconfigured", ""
         self._statistics = FrameStatistics()
-        self._parameter_server = ParameterServer(self, lambda: self._session is not None, self._accept)
+        self._parameter_server = ParameterServer(
+            self, DepthNodeParameters, lambda: self._session is not None, self._accept
+        )
         self._diagnostics = self.create_publisher(DiagnosticArray, DIAGNOSTICS.name, qos_profile(DIAGNOSTICS))
         # Not on the node's clock: a simulation that stands still must not silence the diagnostics.
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, DefocusDepthError
-from .parameters import DepthNodeParameters, ParameterSpec, parameter_specs
+from .parameters import ParameterSpec, parameter_specs
 
+Parameters = TypeVar("Parameters")
 _TYPES = {
     bool: Parameter.Type.BOOL,
     int: Parameter.Type.INTEGER,
@@ -20,19 +22,26 @@ _TYPES = {
 }
 
 
-class ParameterServer:
-    """Declares the parameters on a node and keeps the values that hold.
+class ParameterServer(Generic[Parameters]):
+    """Declares the parameters of a dataclass on a node and keeps the values that hold.
 
     Attributes:
         values: what holds now; replaced as a whole, so that another thread always sees one consistent set.
     """
 
-    values: DepthNodeParameters
+    values: Parameters
 
-    def __init__(self, node: Node, is_configured: Callable[[], bool], accept: Callable[[DepthNodeParameters], None]):
+    def __init__(
+        self,
+        node: Node,
+        parameters: type[Parameters],
+        is_configured: Callable[[], bool],
+        accept: Callable[[Parameters], None],
+    ):
         """Declare all parameters, with the values given at start.
 
         Args:
+            parameters: frozen dataclass made of `parameter` fields, which checks itself.
             is_configured: whether parameters that apply in configure are frozen now.
             accept: told every new set of values before it holds; may refuse it with a DefocusDepthError.
 
@@ -41,11 +50,12 @@ class ParameterServer:
         """
         self._is_configured = is_configured
         self._accept = accept
-        self.values = DepthNodeParameters(**{spec.name: _declared(node, spec) for spec in parameter_specs()})  # type: ignore[arg-type]
+        self._specs = tuple(parameter_specs(parameters))
+        self.values = parameters(**{spec.name: _declared(node, spec) for spec in self._specs})
         node.add_on_set_parameters_callback(self._on_set)
 
     def _on_set(self, changes: Iterable[Parameter]) -> SetParametersResult:
-        names = {spec.name for spec in parameter_specs()}
+        names = {spec.name for spec in self._specs}
         values = {change.name: change.value for change in changes if change.name in names}
         try:
             self._change(values)
@@ -56,11 +66,11 @@ class ParameterServer:
     def _change(self, values: Mapping[str, object]) -> None:
         if not values:
             return
-        for spec in parameter_specs():
+        for spec in self._specs:
             changes = spec.name in values and values[spec.name] != getattr(self.values, spec.name)
             if changes and spec.applies == "in configure" and self._is_configured():
                 raise ConfigError(f"{spec.name}: expected the node unconfigured: clean it up before changing this")
-        changed = dataclasses.replace(self.values, **values)  # type: ignore[arg-type]
+        changed = dataclasses.replace(self.values, **values)  # type: ignore[type-var]
         self._accept(changed)
         self.values = changed
 

@@ -66,7 +66,8 @@ class ParameterSpec:
         return (self.inf_allowed and value == math.inf) or self.minimum <= value <= self.maximum
 
 
-def _parameter(default: Value, description: str, **constraints: Any) -> Any:
+def parameter(default: Value, description: str, **constraints: Any) -> Any:
+    """A field of a dataclass of ROS parameters; `constraints` as in `ParameterSpec`."""
     return dataclasses.field(default=default, metadata={"description": description, **constraints})
 
 
@@ -78,38 +79,38 @@ class DepthNodeParameters:
         ConfigError: a value outside its range, or ranges whose ends are the wrong way round.
     """
 
-    model: str = _parameter(
+    model: str = parameter(
         "",
         "Model file NAME.onnx with NAME.json beside it; empty: the one shipped in the package.",
         applies="in configure",
     )
-    backend: str = _parameter(
+    backend: str = parameter(
         AUTO,
         "Inference backend; auto takes the fastest that loads.",
         choices=(AUTO, *BACKENDS),
         applies="in configure",
     )
-    threads: int = _parameter(
+    threads: int = parameter(
         EstimatorConfig.threads,
         "CPU threads of the backend; 0: the library's choice.",
         minimum=0,
         maximum=256,
         applies="in configure",
     )
-    precision: str = _parameter(
+    precision: str = parameter(
         EstimatorConfig.precision,
         "Arithmetic of the backend; bf16 where CPU and backend have it.",
         choices=get_args(Precision),
         applies="in configure",
     )
-    depth_min_m: float = _parameter(
+    depth_min_m: float = parameter(
         EstimatorConfig.depth_min_m,
         "Nearest depth of interest (m), 0: the first focus distance; with depth_max_m it chooses the working size.",
         minimum=0.0,
         maximum=1e4,
         applies="in configure",
     )
-    depth_max_m: float = _parameter(
+    depth_max_m: float = parameter(
         EstimatorConfig.depth_max_m,
         "Farthest depth of interest (m).",
         minimum=1e-3,
@@ -117,77 +118,77 @@ class DepthNodeParameters:
         inf_allowed=True,
         applies="in configure",
     )
-    image_transport: str = _parameter(
+    image_transport: str = parameter(
         "raw",
         "raw: sensor_msgs/Image on image; compressed: sensor_msgs/CompressedImage on image/compressed.",
         choices=TRANSPORTS,
         applies="in configure",
     )
-    lens_file: str = _parameter(
+    lens_file: str = parameter(
         "", "Lens YAML, as a path or the name of one in config/lenses (robot); empty: the lens parameters below alone."
     )
-    focal_length_m: float = _parameter(0.0, "Focal length f (m); 0: the lens file's.", minimum=0, maximum=10)
-    f_number: float = _parameter(0.0, "f-number N; 0: the lens file's.", minimum=0, maximum=1000)
-    pixel_pitch_m: float = _parameter(
+    focal_length_m: float = parameter(0.0, "Focal length f (m); 0: the lens file's.", minimum=0, maximum=10)
+    f_number: float = parameter(0.0, "f-number N; 0: the lens file's.", minimum=0, maximum=1000)
+    pixel_pitch_m: float = parameter(
         0.0, "Pixel pitch p (m) of an image lens_image_width_px wide; 0: the lens file's.", minimum=0, maximum=1e-2
     )
-    blur_gain_px_per_dpt: float = _parameter(
+    blur_gain_px_per_dpt: float = parameter(
         0.0,
         "Lens constant f²/(N·p) (px per dioptre) instead of f, N and p; 0: the lens file's.",
         minimum=0,
         maximum=1e6,
     )
-    lens_image_width_px: int = _parameter(
+    lens_image_width_px: int = parameter(
         0,
         "Width (px) of the full image for which pixel pitch or blur gain hold; "
         "0: the lens file's, and the image's own width without one.",
         minimum=0,
         maximum=100000,
     )
-    focus_distance_m: float = _parameter(
+    focus_distance_m: float = parameter(
         0.0,
         "Focus distance (m) as long as no lens_state was received; 0: the lens file's near_focus_distance_m.",
         minimum=0,
         maximum=1e6,
         inf_allowed=True,
     )
-    lens_state_max_age_s: float = _parameter(
+    lens_state_max_age_s: float = parameter(
         0.0,
         "Oldest lens_state (s before the image's stamp) that still holds; 0: it holds for ever.",
         minimum=0,
         maximum=3600,
     )
-    transfer: str = _parameter(
+    transfer: str = parameter(
         AUTO_TRANSFER,
         "Transfer function of the image's values; auto: linear for bayer_* and mono16, srgb otherwise.",
         choices=(AUTO_TRANSFER, *TRANSFERS),
     )
-    min_confidence: float = _parameter(
+    min_confidence: float = parameter(
         0.0,
         "Published depth with less confidence becomes NaN; confidence and defocus stay dense.",
         minimum=0,
         maximum=1,
     )
-    publish_depth_mm: bool = _parameter(
+    publish_depth_mm: bool = parameter(
         False, "Also publish ~/depth/image_raw, 16UC1 in mm, 0 where unknown.", applies="in configure"
     )
-    publish_points: bool = _parameter(
+    publish_points: bool = parameter(
         False,
         "Also publish ~/points, an organised xyzrgb cloud; needs a calibrated camera_info.",
         applies="in configure",
     )
-    colormap: str = _parameter("turbo", "Colour map of ~/depth/color.", choices=tuple(COLORMAPS))
-    color_min_m: float = _parameter(0.3, "Depth (m) at the warm end of ~/depth/color.", minimum=1e-3, maximum=1e4)
-    color_max_m: float = _parameter(
+    colormap: str = parameter("turbo", "Colour map of ~/depth/color.", choices=tuple(COLORMAPS))
+    color_min_m: float = parameter(0.3, "Depth (m) at the warm end of ~/depth/color.", minimum=1e-3, maximum=1e4)
+    color_max_m: float = parameter(
         3.0,
         "Depth (m) at the cold end of ~/depth/color; colours are spread evenly in 1/depth.",
         minimum=1e-3,
         maximum=1e4,
     )
-    stale_after_s: float = _parameter(
+    stale_after_s: float = parameter(
         2.0, "Time (s) without an image after which /diagnostics reports an error.", minimum=0.1, maximum=3600
     )
-    autostart: bool = _parameter(
+    autostart: bool = parameter(
         False, "Configure and activate at start, without a lifecycle manager.", applies="at start"
     )
 
@@ -208,7 +209,7 @@ class DepthNodeParameters:
         return Path(self.model).expanduser() if self.model else None
 
 
-def parameter_specs() -> Iterator[ParameterSpec]:
-    """The parameters in the order of the dataclass."""
-    for field in dataclasses.fields(DepthNodeParameters):
+def parameter_specs(parameters: type[Any] = DepthNodeParameters) -> Iterator[ParameterSpec]:
+    """The parameters of a node in the order of its dataclass."""
+    for field in dataclasses.fields(parameters):
         yield ParameterSpec(field.name, field.default, **field.metadata)  # type: ignore[arg-type]
