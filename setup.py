@@ -13,7 +13,8 @@ SHARE = "share/defocus_depth"
 
 def share_files():
     """(destination, files) for the ament marker, the manifest, launch/ and config/ with its subfolders."""
-    found = [path for folder in ("launch", "config") for path in glob(f"{folder}/**", recursive=True) if isfile(path)]
+    paths = (path for folder in ("launch", "config") for path in glob(f"{folder}/**", recursive=True))
+    found = [path for path in paths if isfile(path) and "__pycache__" not in path]
     folders = sorted({dirname(path) for path in found})
     return [
         ("share/ament_index/resource_index/packages", ["resource/defocus_depth"]),
