@@ -172,7 +172,7 @@ def _node_arguments(settings: SessionSettings) -> list[str]:
 
 
 def _camera_arguments(settings: SessionSettings) -> list[str]:
-    return _ros_arguments(frames=settings.frames, rate_hz=settings.rate_hz)
+    return _ros_arguments(frames=settings.frames, rate_hz=settings.rate_hz, wait_for_subscribers=2)
 
 
 def _ros_arguments(**parameters: object) -> list[str]:
