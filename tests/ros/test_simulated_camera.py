@@ -64,7 +64,7 @@ class Listener:
         change = Parameter("focus_distance_m", Parameter.Type.DOUBLE, value).to_parameter_msg()
         future = client.call_async(SetParameters.Request(parameters=[change]))
         self.wait(future.done)
-        return future.result().results[0]
+        return future.result().results[0]  # type: ignore[union-attr]
 
     def close(self) -> None:
         self.node.destroy_node()
