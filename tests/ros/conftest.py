@@ -155,9 +155,15 @@ class Bench:
 
 
 @pytest.fixture
-def make_bench() -> Iterator[Callable[..., Bench]]:
-    """A function (estimator_factory=None, **parameters) → Bench, with the robot lens unless `lens_file` says other."""
+def make_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
+    """A function (estimator_factory=None, **parameters) → Bench, with the robot lens unless `lens_file` says other.
+
+    Diagnostics come ten times a second, so that nobody waits for them.
+    """
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from defocus_depth.ros import depth_node
+
+    monkeypatch.setattr(depth_node, "DIAGNOSTICS_PERIOD_S", 0.1)
     benches: list[Bench] = []
 
     def make(estimator_factory: Callable[[Any], Any] | None = None, **parameters: Any) -> Bench:

@@ -104,6 +104,15 @@ def test_faults_that_cost_no_frame_warn(kind: str) -> None:
     assert (status.level, status.message) == (DiagnosticStatus.WARN, f"1 {FAULTS[kind]}: the reason")
 
 
+def test_an_idle_second_says_what_is_waited_for() -> None:
+    assert Second().status().message == "waiting for images on /camera/image"
+    second = Second()
+    second.frames.count("unwatched")
+    assert (second.status().level, second.frames.take_window().totals["unwatched"]) == (DiagnosticStatus.OK, 1)
+    second.frames.count("unwatched")
+    assert second.status().message == "no subscriber"
+
+
 def test_stale_input_is_an_error_only_after_the_time_set() -> None:
     assert Second(silent_s=0.5).status().level == DiagnosticStatus.OK
     status = Second(silent_s=2.5).status()

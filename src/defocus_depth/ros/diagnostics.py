@@ -66,10 +66,16 @@ def _verdict(window: Window, facts: NodeFacts) -> tuple[bytes, str]:
         return DiagnosticStatus.ERROR, f"stale input: no image on {facts.image_topic} for {window.silent_s:.1f} s"
     troubles = [kind for kind in (*LOSSES, *FAULTS) if kind not in _HARMLESS and window.counts[kind]]
     if not troubles:
-        return DiagnosticStatus.OK, f"publishing at {window.rate_hz('published'):.1f} Hz"
+        return DiagnosticStatus.OK, _occupation(window, facts)
     costs_frames = any(kind in LOSSES for kind in troubles)
     worst = DiagnosticStatus.ERROR if costs_frames and not window.counts["published"] else DiagnosticStatus.WARN
     return worst, "; ".join(_trouble(window, kind) for kind in troubles)
+
+
+def _occupation(window: Window, facts: NodeFacts) -> str:
+    if window.counts["published"]:
+        return f"publishing at {window.rate_hz('published'):.1f} Hz"
+    return "no subscriber" if window.counts["unwatched"] else f"waiting for images on {facts.image_topic}"
 
 
 def _trouble(window: Window, kind: str) -> str:
