@@ -31,6 +31,9 @@ class LossWeights(_Checked):
         default=0.3, ge=0, description="DepthNet's depth, splatted, explains every frame of the stack"
     )
     smoothness: float = Field(default=0.05, ge=0, description="inverse depth is smooth where the image is")
+    blur_emphasis_px: float = Field(
+        default=7.0, gt=0, description="pixels weigh exp(|CoC|/this), at most 12: strong blur is rare in the pool"
+    )
     near_emphasis: float = Field(
         default=0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
     )

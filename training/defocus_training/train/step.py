@@ -12,13 +12,16 @@ from ..networks import Defocus, DefocusModel, InverseDepth
 from .config import LossWeights
 
 
+MOST_EMPHASIS = 12.0
+
+
 def pair_losses(model: DefocusModel, pair: Pair, weights: LossWeights) -> dict[str, Float[Tensor, ""]]:
     """Every term of the loss, unweighted, of a batch of pairs; the model runs once on all images."""
     image = pair.image.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     focus = pair.focus_px.reshape(-1, 1)
     defocus, inverse = model.estimate_px(image, focus)
     return {
-        "sdnet": _sdnet_likelihood(defocus, pair),
+        "sdnet": _sdnet_likelihood(defocus, pair, weights),
         "depthnet": _depthnet_likelihood(inverse, pair, weights),
         "defocus": _siamese_consistency(defocus, pair),
     }
@@ -33,10 +36,15 @@ def _focus_map(pair: Pair) -> Float[Tensor, "b 2 1 1 1"]:
     return pair.focus_px[:, :, None, None, None]
 
 
-def _sdnet_likelihood(defocus: Defocus, pair: Pair) -> Float[Tensor, ""]:
-    coc = (_focus_map(pair) - pair.target_px[:, None]).abs().flatten(0, 1)
-    weight = pair.weight[:, None].expand(-1, 2, -1, -1, -1).flatten(0, 1)
-    return laplace_nll(coc, defocus.coc_px, defocus.scale_px, weight)
+def _sdnet_likelihood(defocus: Defocus, pair: Pair, weights: LossWeights) -> Float[Tensor, ""]:
+    coc = (_focus_map(pair) - pair.target_px[:, None]).abs()
+    weight = pair.weight[:, None] * _rarity(coc, weights)
+    return laplace_nll(coc.flatten(0, 1), defocus.coc_px, defocus.scale_px, weight.flatten(0, 1))
+
+
+def _rarity(coc_px: Float[Tensor, "b 2 1 h w"], weights: LossWeights) -> Float[Tensor, "b 2 1 h w"]:
+    """Evens out how often each blur is seen; without it the networks learn that strong blur hardly happens."""
+    return (coc_px / weights.blur_emphasis_px).exp().clamp_max(MOST_EMPHASIS)
 
 
 def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights) -> Float[Tensor, ""]:
@@ -44,7 +52,8 @@ def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights
     target = pair.target_px[:, None].expand(-1, 2, -1, -1, -1)
     nearness = (target / _focus_map(pair).clamp_min(1.0)).clamp(0.02, 4.0) ** weights.near_emphasis
     frame = weights.inside_share + (1 - weights.inside_share) * pair.outside[:, :, None, None, None]
-    weight = pair.weight[:, None] * nearness * frame
+    rarity = _rarity((_focus_map(pair) - target).abs(), weights)
+    weight = pair.weight[:, None] * nearness * frame * rarity
     return laplace_nll(target.flatten(0, 1), inverse.u_px, inverse.scale_px, weight.flatten(0, 1))
 
 
