@@ -11,7 +11,6 @@ from ..losses import defocus_loss, laplace_nll
 from ..networks import Defocus, DefocusModel, InverseDepth
 from .config import LossWeights
 
-
 MOST_EMPHASIS = 12.0
 
 
