@@ -131,3 +131,13 @@ def test_stacks_keep_exposure_and_change_noise():
     assert not np.array_equal(first.image, second.image)
     assert first.image.mean() == pytest.approx(second.image.mean(), rel=5e-3)
     np.testing.assert_array_equal(first.depth_m, second.depth_m)
+
+
+def test_no_two_scenes_share_their_noise():
+    options = RenderOptions(samples_per_pixel=4)
+    plain = make_scene(ROBOT, 3)
+    first, second = (
+        render_stack(dataclasses.replace(plain, seed=seed), BAND, [0.35], options)[0].image for seed in (3, 4)
+    )
+    noise = np.subtract(first, second, dtype=np.float32)
+    assert noise.std() > 1

@@ -101,7 +101,7 @@ def glyphs(rng: np.random.Generator, size: int) -> FloatArray:
     for baseline in range(line_px, size, line_px):
         line = "".join(rng.choice(list(_GLYPHS + " " * 8), size // max(1, int(14 * scale))))
         cv2.putText(page, line, (int(4 * scale), baseline), font, scale, 255, thickness, cv2.LINE_AA)
-    return page.astype(np.float32) / 255
+    return page.astype(np.float32) / np.float32(255)
 
 
 def sparkles(rng: np.random.Generator, size: int) -> FloatArray:

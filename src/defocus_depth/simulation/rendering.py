@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class RenderOptions:
 
     Attributes:
         samples_per_pixel: rays per pixel, ≥ 1; render noise at depth edges falls faster than their square root.
-        seed: of the sensor's and the renderer's noise; frames of one stack get different noise from it.
+        seed: ≥ 0, of the sensor's and the renderer's noise; every scene and every frame of a stack gets its own.
         threads: pictures of a stack that are rendered at the same time.
     """
 
@@ -81,8 +82,8 @@ def render_stack(
     options = options or RenderOptions()
 
     def render(index: int) -> SimulatedFrame:
-        seeded = RenderOptions(options.samples_per_pixel, options.seed + 7919 * (index + 1), options.sensor)
-        return render_frame(scene, rig, focus_distances_m[index], seeded)
+        seed = int(np.random.SeedSequence((options.seed, scene.seed, index)).generate_state(1)[0])
+        return render_frame(scene, rig, focus_distances_m[index], dataclasses.replace(options, seed=seed))
 
     with ThreadPoolExecutor(max(1, options.threads)) as pool:
         return list(pool.map(render, range(len(focus_distances_m))))
