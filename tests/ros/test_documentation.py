@@ -22,6 +22,8 @@ def test_tables_are_up_to_date(name: str) -> None:
     if not (ROOT / name).exists():
         pytest.skip(f"no {name} yet")
     text = (ROOT / name).read_text(encoding="utf-8")
+    if "begin:camera-parameters" in text:
+        pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     assert refreshed(text) == text, REFRESH
 
 
@@ -51,7 +53,7 @@ def test_text_outside_the_blocks_stays_and_unknown_blocks_are_refused() -> None:
     assert refreshed("before\n<!-- begin:topics -->\n<!-- end:topics -->\nafter").startswith(
         "before\n<!-- begin:topics -->\n| "
     )
-    with pytest.raises(ConfigError, match="expected one of topics, parameters, got 'prices'"):
+    with pytest.raises(ConfigError, match="expected one of topics, parameters, camera-parameters, got 'prices'"):
         refreshed("<!-- begin:prices -->\n<!-- end:prices -->")
 
 

@@ -3,7 +3,7 @@
     python -m defocus_depth.ros.documentation docs/ros.md README.md --params-file config/depth.yaml
 
 In a markdown file the text between `<!-- begin:topics -->` and `<!-- end:topics -->` is replaced; likewise between
-the marks of `parameters`. Needs no ROS.
+the marks of `parameters` and `camera-parameters`. Only the simulated camera's table needs ROS.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import tyro
 
 from ..errors import ConfigError, DefocusDepthError
-from .parameters import ParameterSpec, Value, parameter_specs
+from .parameters import DepthNodeParameters, ParameterSpec, Value, parameter_specs
 from .topics import TOPICS, Topic
 
 _BLOCK = re.compile(r"(<!-- begin:(?P<name>[\w-]+) -->\n).*?(<!-- end:(?P=name) -->)", re.DOTALL)
@@ -38,16 +38,27 @@ def topics_table() -> str:
     return _table(("direction", "name", "type", "QoS", "notes"), rows)
 
 
-def parameters_table() -> str:
-    """A markdown table of the depth node's parameters."""
+def parameters_table(parameters: type = DepthNodeParameters) -> str:
+    """A markdown table of a node's parameters, by default the depth node's."""
     rows = [
         (f"`{s.name}`", _TYPES[type(s.default)], f"`{yaml_scalar(s.default)}`", s.constraint, s.applies, s.description)
-        for s in parameter_specs()
+        for s in parameter_specs(parameters)
     ]
     return _table(("name", "type", "default", "values", "applies", "meaning"), rows)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"topics": topics_table, "parameters": parameters_table}
+def camera_parameters_table() -> str:
+    """A markdown table of the simulated camera's parameters."""
+    from .simulated_camera import SimulatedCameraParameters
+
+    return parameters_table(SimulatedCameraParameters)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "topics": topics_table,
+    "parameters": parameters_table,
+    "camera-parameters": camera_parameters_table,
+}
 
 
 def refreshed(markdown: str) -> str:
