@@ -58,13 +58,14 @@ def run(options: Options) -> int:
     frames = evaluate_samples(
         samples, _method(options, samples), options.min_confidence, report.add if report else None
     )
-    console = Console(stderr=True)
-    results = list(track(frames, "evaluating", total=len(samples), console=console, transient=True))
+    progress = Console(stderr=True)
+    results = list(track(frames, "evaluating", total=len(samples), console=progress, transient=True))
     figures = summary(options.method, options.frames, results, options.min_confidence)
     write_json(options.json, figures)
-    Console().print(_table(figures))
+    console = Console(markup=False, highlight=False)  # names may hold brackets
+    console.print(_table(figures))
     if report:
-        Console().print(f"report: {report.finish(f'Evaluation of {options.dataset.resolve().name}', figures)}")
+        console.print(f"report: {report.finish(f'Evaluation of {options.dataset.resolve().name}', figures)}")
     return EXIT_OK
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
 from ..checked_input import field_problems
-from ..errors import ImageError, StackError
+from ..errors import StackError
+from ..image_files import read_image
 from ..types import FloatArray, FocalStack, ImageArray
 from .schema import STACK_FILE, StackFields, rule_problems
 
@@ -32,14 +32,14 @@ def load_image(stack: FocalStack, index: int) -> ImageArray:
     """Frame `index`: RGB (H, W, 3) or mono (H, W), uint8 or uint16, as stored.
 
     Raises:
-        StackError: the index or the image's size is not what `stack.json` says, or the file is missing.
-        ImageError: the file is not a readable 8- or 16-bit image.
+        StackError: the index or the image's size is not what `stack.json` says.
+        ImageError: the file is missing, or not an 8- or 16-bit image.
     """
     if not 0 <= index < len(stack.frames):
         raise StackError(f"{stack.path}: frame index: expected 0..{len(stack.frames) - 1}, got {index}")
     field = f"frames[{index}].file"
     path = path_inside(stack.path, stack.frames[index].file, field)
-    return _of_camera_size(stack, _decoded(path), path)
+    return _of_camera_size(stack, read_image(path), path)
 
 
 def load_ground_truth(stack: FocalStack) -> FloatArray | None:
@@ -139,23 +139,6 @@ def _escaping_files(path: Path, fields: StackFields) -> list[str]:
         except StackError as error:
             problems.append(str(error))
     return problems
-
-
-def _decoded(path: Path) -> ImageArray:
-    try:
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise StackError(f"{path}: expected an image file, got {error.strerror or error}") from error
-    try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
-    except cv2.error as error:
-        raise ImageError(f"{path}: expected an 8- or 16-bit PNG, got {error}") from error
-    if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"{path}: expected an 8- or 16-bit PNG, got something that does not decode as one")
-    if image.ndim == 2:
-        return image
-    code = cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(image, code)
 
 
 def _of_camera_size(stack: FocalStack, array: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
