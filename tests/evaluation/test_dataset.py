@@ -47,6 +47,12 @@ def test_samples_carry_what_the_stack_says(data: Path) -> None:
     assert first.origin is not None and (first.origin.stack.path, first.origin.index) == (data / "a", 1)
 
 
+def test_one_stack_is_a_data_set_and_has_a_name_from_within(data: Path, monkeypatch) -> None:
+    monkeypatch.chdir(data / "a")
+    (sample,) = StackSamples(Path("."))
+    assert (sample.name, sample.group) == ("a/000", "a")
+
+
 def test_refuses_what_cannot_be_evaluated(tmp_path: Path, data: Path) -> None:
     json = data / "a" / "stack.json"
     json.write_text(json.read_text().replace('"ground_truth"', '"other"'))

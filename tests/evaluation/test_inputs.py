@@ -57,6 +57,15 @@ def test_a_stack_brings_its_lens_focus_and_transfer(tmp_path: Path, write_plane)
         np.testing.assert_array_equal(frames[1].image, load_image(stack, 1))
 
 
+def test_names_are_those_that_were_given(tmp_path: Path, write_plane, monkeypatch) -> None:
+    write_plane(tmp_path / "s", 1.0)
+    (tmp_path / "link").symlink_to(tmp_path / "s")
+    monkeypatch.chdir(tmp_path / "s")
+    for path, name in ((Path("."), "s/000"), (tmp_path / "link", "link/000")):
+        (source,) = find_sources([path])
+        assert next(source.frames()).name == name
+
+
 def test_a_stack_without_distances_says_so(tmp_path: Path, write_plane) -> None:
     stack = write_plane(tmp_path / "metric", 1.0)
     frames = tuple(dataclasses.replace(f, focus_coordinate=-i) for i, f in enumerate(stack.frames))

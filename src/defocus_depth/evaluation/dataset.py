@@ -5,6 +5,7 @@ Everything after the reader knows `Sample` only, so that other sources (bags) sh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ class StackSamples:
 
     def __init__(self, dataset: Path, frames: str = "first") -> None:
         self.frames = frames
-        self._stacks = [_usable(read_stack(path)) for path in find_stacks(dataset)]
+        self._stacks = [_usable(read_stack(path)) for path in find_stacks(Path(os.path.abspath(dataset)))]
         if not self._stacks:
             raise ConfigError(f"{dataset}: expected a folder of focal stacks (*/stack.json), got one without any")
         self._chosen = [(stack, index) for stack in self._stacks for index in frame_indices(stack, frames)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
         ConfigError: a path does not exist, or is none of these.
         StackError: a stack folder breaks the schema.
     """
-    return [source for path in paths for source in _sources(path)]
+    return [source for path in paths for source in _sources(Path(os.path.abspath(path)))]
 
 
 def _sources(path: Path) -> list[Source]:
@@ -57,7 +58,7 @@ def _sources(path: Path) -> list[Source]:
         if not stacks and not images:
             raise ConfigError(f"{path}: expected a focal stack, a folder of them or of images, got neither")
         return [_stack_source(stack) for stack in stacks] or [
-            _image_source(image, f"{path.resolve().name}/{image.stem}") for image in images
+            _image_source(image, f"{path.name}/{image.stem}") for image in images
         ]
     if not path.exists():
         raise ConfigError(f"{path}: expected an image, a stack folder or a video, got no such file")
@@ -80,7 +81,7 @@ def _stack_source(path: Path) -> Source:
 def _stack_frames(stack: FocalStack) -> Iterator[InputFrame]:
     for index, frame in enumerate(stack.frames):
         yield InputFrame(
-            name=f"{stack.path.resolve().name}/{Path(frame.file).stem}",
+            name=f"{stack.name}/{Path(frame.file).stem}",
             source=stack.path / frame.file,
             image=load_image(stack, index),
             lens=stack.lens,
