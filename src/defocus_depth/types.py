@@ -67,7 +67,8 @@ class LensParameters:
         if self.blur_gain_px_per_dpt is None and None in geometric:
             raise OpticsError(
                 "lens: expected focal_length_m, f_number and pixel_pitch_m, or blur_gain_px_per_dpt, "
-                f"got focal_length_m={self.focal_length_m}, f_number={self.f_number}, pixel_pitch_m={self.pixel_pitch_m}"
+                f"got focal_length_m={self.focal_length_m}, f_number={self.f_number}, "
+                f"pixel_pitch_m={self.pixel_pitch_m}"
             )
 
 

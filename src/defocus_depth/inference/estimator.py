@@ -52,7 +52,6 @@ class EstimatorConfig:
         if self.precision not in ("f32", "bf16"):
             raise ConfigError(f"precision: expected f32 or bf16, got {self.precision!r}")
 
-
     def nearest_m(self, focus_distance_m: float) -> float:
         """The nearest depth of interest (m) of a camera that is configured with this focus distance."""
         if self.depth_min_m > 0:

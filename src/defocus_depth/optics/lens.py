@@ -30,7 +30,7 @@ def focus_dpt(focus_distance_m: float, lens: LensParameters | None = None) -> fl
     focal_length_m = (lens.focal_length_m if lens else None) or 0.0
     if from_pupil_m <= focal_length_m:
         raise OpticsError(
-            f"focus_distance_m: expected beyond the focal length {focal_length_m} m, got {from_pupil_m} m from the pupil"
+            f"focus_distance_m: expected beyond the focal length {focal_length_m} m, got {from_pupil_m} m"
         )
     return 1.0 / from_pupil_m
 

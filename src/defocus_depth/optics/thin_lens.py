@@ -28,7 +28,8 @@ def inverse_depth_from_coc(coc_px: Number, gain_px_per_dpt: Number | float, focu
 def blur_gain(focal_length_m: Number, f_number: Number, pixel_pitch_m: Number, focus_dpt: Number | float) -> Number:
     """Blur gain G (px per dpt) at focus F (dpt): f²/(N·p·(1 − f·F)), which is f²·s/(N·p·(s − f)) with F = 1/s.
 
-    Written in dioptres it has no singularity at infinity. Meaningful for f·F < 1 only (`lens.blur_gain_px_per_dpt` checks it).
+    Written in dioptres it has no singularity at infinity.
+    Meaningful for f·F < 1 only (`lens.blur_gain_px_per_dpt` checks it).
     """
     return focal_length_m**2 / (f_number * pixel_pitch_m * (1 - focal_length_m * focus_dpt))  # type: ignore[operator, return-value]
 

@@ -172,7 +172,7 @@ def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[
         truth = shard.truth_px[at].astype(np.float32)
         return truth, np.ones_like(truth)
     deviation = shard.teacher_deviation_px[at].astype(np.float32) / np.float32(crops.trusted_deviation_px)
-    sure = 1 / (1 + deviation**2)
+    sure = np.asarray(1 / (1 + deviation**2), np.float32)
     filled = fill_unsure(shard.teacher_px[at].astype(np.float32), sure**2)
     return filled, crops.filled_weight + (1 - crops.filled_weight) * sure
 

@@ -100,9 +100,10 @@ def fill_unsure(values: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]
     half = (values.shape[1] // 2, values.shape[0] // 2)
     coarse_weight = np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32)
     coarse = np.asarray(cv2.resize(values * weight, half, interpolation=cv2.INTER_AREA), np.float32)
-    filled = fill_unsure(coarse / np.maximum(coarse_weight, 1e-9), np.minimum(1, 4 * coarse_weight))
+    mean = np.asarray(coarse / np.maximum(coarse_weight, 1e-9), np.float32)
+    filled = fill_unsure(mean, np.asarray(np.minimum(1, 4 * coarse_weight), np.float32))
     background = np.asarray(cv2.resize(filled, values.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-    return weight * values + (1 - weight) * background
+    return np.asarray(weight * values + (1 - weight) * background, np.float32)
 
 
 def shard_paths(folder: Path) -> list[Path]:
