@@ -54,9 +54,7 @@ def test_refuses_distances_that_are_none(distance_m):
 
 @pytest.mark.parametrize("distance_m", [0.008, 0.004])
 def test_refuses_focus_inside_the_focal_length(distance_m):
-    with pytest.raises(
-        OpticsError, match=f"expected beyond the focal length 0.008 m, got {distance_m} m from the pupil"
-    ):
+    with pytest.raises(OpticsError, match=f"expected beyond the focal length 0.008 m, got {distance_m} m"):
         optics.focus_dpt(distance_m, ROBOT)
 
 
