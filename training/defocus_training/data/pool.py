@@ -19,6 +19,7 @@ from defocus_depth.errors import ConfigError
 from defocus_depth.optics import from_linear, to_linear
 
 from .procedural import ProceduralOptions, generate_stack
+from .simulated import simulate_stack
 from .teacher import teach
 from .textures import Texture
 
@@ -126,7 +127,8 @@ def fill_pool(
 def _make_stack(
     rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture]
 ) -> tuple[np.ndarray, ...]:
-    stack = generate_stack(rng, options, photos)
+    simulated = rng.random() < options.simulated_share
+    stack = simulate_stack(rng, options) if simulated else generate_stack(rng, options, photos)
     noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
     luminance = (to_linear(frames.astype(np.float32) / 255, "srgb") @ LUMINANCE).astype(np.float32)

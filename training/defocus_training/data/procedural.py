@@ -31,6 +31,8 @@ class ProceduralOptions:
     """Range of the largest u = G/d in a scene: uniform, so that strong blur is as frequent as weak blur."""
     farthest_fraction: tuple[float, float] = (0.03, 0.5)
     """Range of (smallest u)/(largest u): log-uniform."""
+    simulated_share: float = 0.25
+    """Share of stacks that the runtime's simulation ray-traces instead of layers."""
     largest_coc_px: float = 32.0
     """Blur diameter that the margin around the frame has room for."""
 
