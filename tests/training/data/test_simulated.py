@@ -1,11 +1,11 @@
 """Ray-traced training stacks: consistent blur, foci around the scene, and seeds that no evaluation uses."""
 
 import numpy as np
+
+from defocus_depth.simulation.seeds import TRAINING_SEEDS
 from defocus_training.data import simulated
 from defocus_training.data.procedural import ProceduralOptions
 from defocus_training.data.simulated import simulate_stack
-
-from defocus_depth.simulation.seeds import TRAINING_SEEDS
 
 SMALL = ProceduralOptions(size_px=48, frames=3, nearest_px=(8.0, 12.0))
 
