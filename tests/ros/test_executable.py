@@ -51,3 +51,39 @@ def test_bad_parameters_end_the_executable_with_one_line(tmp_path: Path) -> None
     assert process.wait(60) == 2
     lines = output.read_text().splitlines()
     assert len(lines) == 1 and "parameter min_confidence: expected float 0..1" in lines[0], lines
+
+
+def test_a_signal_that_arrives_while_a_callback_publishes_ends_the_node_cleanly() -> None:
+    import rclpy
+    from rclpy.node import Node
+    from std_msgs.msg import Header
+
+    from defocus_depth.ros.executable import run_node
+
+    def create() -> Node:
+        node = rclpy.create_node("interrupted")
+        publisher = node.create_publisher(Header, "header", 1)
+
+        def callback() -> None:
+            rclpy.shutdown()  # as the signal handler does
+            publisher.publish(Header())
+
+        node.create_timer(0.01, callback)
+        return node
+
+    assert run_node(create, []) == 0
+
+
+def test_a_bug_in_a_callback_is_not_hidden() -> None:
+    import rclpy
+    from rclpy.node import Node
+
+    from defocus_depth.ros.executable import run_node
+
+    def create() -> Node:
+        node = rclpy.create_node("buggy")
+        node.create_timer(0.01, lambda: 1 / 0)
+        return node
+
+    with pytest.raises(ZeroDivisionError):
+        run_node(create, [])

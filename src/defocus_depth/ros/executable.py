@@ -9,7 +9,7 @@ from typing import TypeVar
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.utilities import try_shutdown
+from rclpy.utilities import ok, try_shutdown
 
 from ..errors import DefocusDepthError
 
@@ -44,6 +44,9 @@ def run_node(
     except DefocusDepthError as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except Exception:
+        if ok():
+            raise  # otherwise a signal shut the context down under a callback that was publishing
     finally:
         if node:
             node.destroy_node()
