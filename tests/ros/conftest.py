@@ -15,7 +15,7 @@ import pytest
 from defocus_depth.inference import EstimatorInfo
 from defocus_depth.types import DepthEstimate, LensParameters
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 _NAMESPACES = itertools.count()
 LENS_VALUES = {"lens_file": "robot"}
 
