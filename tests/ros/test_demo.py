@@ -66,7 +66,7 @@ def session() -> Session:
 
 def test_figures_are_what_the_maps_were_made_with(session):
     frames = DemoFrames(session, LENS)
-    figures = demo_figures(session, frame_by_frame(frames, iter))
+    figures = demo_figures(session, dict(frame_by_frame(frames)))
     assert (figures.frames_in, figures.frames_out, figures.dropped) == (30, 29, 1)
     assert figures.fps == pytest.approx(28 / (29 * 0.04))
     assert figures.latency_ms_median == pytest.approx(25.0) and figures.latency_ms_p95 == pytest.approx(25.0)
@@ -83,7 +83,7 @@ def test_masked_pixels_lower_the_valid_fraction_only(session):
     values = np.frombuffer(depth.data, np.float32).reshape(SHAPE).copy()
     values[:12] = np.nan
     session.messages[topics.DEPTH][0] = _floats(values, START_NS)
-    figures = demo_figures(session, frame_by_frame(DemoFrames(session, LENS), iter))
+    figures = demo_figures(session, dict(frame_by_frame(DemoFrames(session, LENS))))
     assert figures.valid_fraction == pytest.approx(1 - 0.5 / 29)
     assert figures.abs_rel == pytest.approx(0.1, rel=1e-5)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..ros.demo_session import Session
 
 _REFRESH_HZ = 4  # of the progress bar: it must not disturb what is measured
+_STARTING = "starting the simulated camera and the depth node"
+_COMPARING = "comparing with the ground truth"
 _ENOUGH = 0.975  # of the camera's frames should come out as depth maps
 
 
@@ -32,9 +34,13 @@ class Options:
     out: Path = Path("demo_output")
     """Folder for panel.png, session.mcap and summary.json."""
     frames: int = 200
-    """Frames that the simulated camera publishes, 640x480."""
+    """Frames that the simulated camera publishes."""
     rate_hz: float = 30.0
-    """Frames per second."""
+    """Frames per second (Hz)."""
+    width_px: int = 640
+    """Width of the images (px); they are 4:3."""
+    scenes: int = 8
+    """Scenes that the camera tours, 25 views of each; a first run renders them."""
     backend: str = "auto"
     """Inference backend of the depth node."""
     threads: int = 0
@@ -45,6 +51,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Run, measure, show; 1 when a process failed or no depth map came."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with the processes it started
     console = Console()
     try:
         session = _record(options, console)
@@ -67,13 +74,15 @@ def _record(options: Options, console: Console) -> Session:
             from ..ros.demo_session import SessionSettings, record_session
         except ImportError as error:
             raise RosUnavailableError(f"demo: expected rclpy, {error}: see `defocus_depth doctor`") from error
-        settings = SessionSettings(options.frames, options.rate_hz, options.backend, options.threads)
+        settings = SessionSettings(
+            options.frames, options.rate_hz, options.width_px, options.scenes, options.backend, options.threads
+        )
         with Progress(console=console, refresh_per_second=_REFRESH_HZ, transient=True) as bar:
-            task = bar.add_task("starting the simulated camera and the depth node", total=settings.frames)
+            task = bar.add_task(_STARTING, total=settings.frames)
 
-            def show(received: int) -> None:
+            def show(received: int, camera_says: str) -> None:
                 what = (
-                    "depth maps received over DDS" if received else "starting the simulated camera and the depth node"
+                    "depth maps received over DDS" if received else f"{_STARTING}: {camera_says.rpartition(']: ')[2]}"
                 )
                 bar.update(task, completed=received, description=what)
 
@@ -88,11 +97,9 @@ def _evaluate(options: Options, session: Session, console: Console) -> DemoFigur
     from ..ros.demo_figures import DemoFrames, demo_figures, frame_by_frame, typical
     from ..share import share_path
 
-    def shown(stamps_ns: Iterable[int]) -> Iterable[int]:
-        return track(list(stamps_ns), "comparing with the ground truth", console=console, transient=True)
-
     frames = DemoFrames(session, read_lens(share_path("config", "lenses", "robot.yaml")).lens)
-    by_frame = frame_by_frame(frames, shown)
+    results = frame_by_frame(frames)
+    by_frame = dict(track(results, _COMPARING, total=len(frames), console=console, transient=True))
     figures = demo_figures(session, by_frame)
     pictured = frames.pictured()
     if not pictured or not math.isfinite(figures.abs_rel):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,19 +114,19 @@ class DemoFrames:
         return deserialize_message(self._by_stamp[topic][stamp_ns].cdr, Image)
 
 
-def frame_by_frame(frames: DemoFrames, track: Callable[[Iterable[int]], Iterable[int]]) -> dict[int, dict[str, float]]:
-    """Every figure of each frame by its stamp, `abs_rel_constant` among them; `track` may show the progress."""
+def frame_by_frame(frames: DemoFrames) -> Iterator[tuple[int, dict[str, float]]]:
+    """Stamp and every figure of each frame, `abs_rel_constant` among them; all cores share the work."""
     constant_m = median_depth_m(frames.truths_m())
-    figures = {}
-    for stamp_ns in track(frames.stamps_ns):
+
+    def figures(stamp_ns: int) -> tuple[int, dict[str, float]]:
         truth = frames.sample(stamp_ns).truth
         true_m = truth.depth_m[is_depth(truth.depth_m)]
         by_constant = abs_rel(np.full_like(true_m, constant_m), true_m)
-        figures[stamp_ns] = {
-            **frame_figures(frames.prediction(stamp_ns).maps, truth),
-            "abs_rel_constant": by_constant,
-        }
-    return figures
+        measured = frame_figures(frames.prediction(stamp_ns).maps, truth)
+        return stamp_ns, {**measured, "abs_rel_constant": by_constant}
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(figures, frames.stamps_ns)
 
 
 def demo_figures(session: Session, frames: dict[int, dict[str, float]]) -> DemoFigures:

@@ -35,8 +35,9 @@ TOPICS = (
     Wanted(CONFIDENCE, Image, EVERY),
     Wanted(DEPTH_INFO, CameraInfo, EVERY),
 )
+_LISTENERS = 2  # to the camera's images: the depth node, which subscribes when it is active, and this process
 _SPIN_S = 0.1
-_SILENCE_S = 5.0
+_SILENCE_S = 5.0  # after which no further depth map is expected
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,18 @@ class SessionSettings:
 
     Attributes:
         rate_hz: frames per second of the camera.
-        start_timeout_s: longest wait for the first depth map; a first run renders its scenes before that.
+        scenes: that the camera tours.
+        patience_s: longest time before the first depth map in which neither process says anything; a first run
+            renders its scenes then, and tells how far it is.
     """
 
     frames: int = 200
     rate_hz: float = 30.0
+    width_px: int = 640
+    scenes: int = 8
     backend: str = "auto"
     threads: int = 0
-    start_timeout_s: float = 300.0
+    patience_s: float = 300.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Session:
 
     Attributes:
         messages: by topic, in the order of arrival.
+        frames_in: published by the camera: all, where it ended by itself; else those of which anything came.
         cpu_percent: by process (camera, node), while depth maps came; 100 = one core.
     """
 
@@ -71,7 +77,7 @@ class Session:
     model_sha256: str
 
 
-Progress = Callable[[int], None]
+Progress = Callable[[int, str], None]
 
 
 def record_session(
@@ -82,7 +88,7 @@ def record_session(
     Args:
         environment: of the two processes; this one must have it too, before rclpy is imported.
         scratch: folder for their output.
-        progress: called with the number of depth maps received so far.
+        progress: called with the number of depth maps received so far and the camera's last words.
 
     Raises:
         ProcessError: one of them ended with an error, or no depth map came in time.
@@ -94,7 +100,7 @@ def record_session(
         camera = NodeProcess(CAMERA_MODULE, _camera_arguments(settings), environment, scratch / "camera.log")
         watch.processes["camera"] = running.enter_context(camera)
         watch.spin(settings, progress)
-        return watch.session()
+        return watch.session(settings)
 
 
 @contextmanager
@@ -118,34 +124,41 @@ class _Watch:
         self.recorder = Recorder(self.node, TOPICS, self._arrived)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         self._usage: list[tuple[float, dict[str, float]]] = []
+        self._words: dict[str, str] = {}
         self._last_arrival_s = time.monotonic()
 
     def spin(self, settings: SessionSettings, progress: Progress) -> None:
         """Return when all frames are through, or the last came a while ago."""
         executor = SingleThreadedExecutor()
         executor.add_node(self.node)
-        give_up_s = time.monotonic() + settings.start_timeout_s
         while not self._finished(settings.frames):
             executor.spin_once(timeout_sec=_SPIN_S)
-            progress(self.recorder.arrivals[DEPTH])
             for process in self.processes.values():
                 process.check()
-            if not self._usage and time.monotonic() > give_up_s:
-                words = "; ".join(f"{name}: {process.last_words()}" for name, process in self.processes.items())
-                raise ProcessError(
-                    f"demo: expected a depth map within {settings.start_timeout_s:g} s, got none; {words}"
-                )
+            if not self._usage:
+                self._check_patience(settings.patience_s)
+            progress(self.recorder.arrivals[DEPTH], self._words.get("camera", ""))
 
-    def session(self) -> Session:
+    def session(self, settings: SessionSettings) -> Session:
         """What was recorded."""
-        recorder = self.recorder
+        messages = self.recorder.messages
+        seen = {message.stamp_ns for topic in (TRUTH, CAMERA_INFO) for message in messages[topic]}
         return Session(
-            messages=recorder.messages,
-            frames_in=recorder.arrivals[TRUTH],
+            messages=messages,
+            frames_in=len(seen) if self.processes["camera"].running else settings.frames,
             cpu_percent=self._cpu_percent(),
             backend=self.about.get("backend", ""),
             model_sha256=self.about.get("model sha256", ""),
         )
+
+    def _check_patience(self, patience_s: float) -> None:
+        words = {name: process.last_words(1) for name, process in self.processes.items()}
+        now_s = time.monotonic()
+        if words != self._words:
+            self._words, self._last_arrival_s = words, now_s
+        if now_s - self._last_arrival_s > (patience_s if self.processes["camera"].running else _SILENCE_S):
+            said = "; ".join(f"{name} said {text!r}" for name, text in words.items())
+            raise ProcessError(f"demo: expected a depth map, got none; {said}")
 
     def _arrived(self, topic: str) -> None:
         self._last_arrival_s = time.monotonic()
@@ -157,8 +170,10 @@ class _Watch:
         self.about.update({pair.key: pair.value for status in message.status for pair in status.values})
 
     def _finished(self, frames: int) -> bool:
-        silent = bool(self._usage) and time.monotonic() - self._last_arrival_s > _SILENCE_S
-        return silent or (self.recorder.arrivals[DEPTH] >= frames and bool(self.about.get("model sha256")))
+        """All depth maps are here, or no more come; and the camera has ended, unless it hangs."""
+        quiet_s = time.monotonic() - self._last_arrival_s
+        complete = self.recorder.arrivals[DEPTH] >= frames and not self.processes["camera"].running
+        return bool(self._usage) and (complete or quiet_s > _SILENCE_S)
 
     def _cpu_percent(self) -> dict[str, float]:
         if len(self._usage) < 2:
@@ -172,7 +187,8 @@ def _node_arguments(settings: SessionSettings) -> list[str]:
 
 
 def _camera_arguments(settings: SessionSettings) -> list[str]:
-    return _ros_arguments(frames=settings.frames, rate_hz=settings.rate_hz, wait_for_subscribers=2)
+    pictures = {"width_px": settings.width_px, "scenes": settings.scenes}
+    return _ros_arguments(frames=settings.frames, rate_hz=settings.rate_hz, wait_for_subscribers=_LISTENERS, **pictures)
 
 
 def _ros_arguments(**parameters: object) -> list[str]:

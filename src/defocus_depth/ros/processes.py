@@ -16,7 +16,6 @@ from ..errors import ProcessError
 from ..share import share_path
 
 _STOP_S = 10.0
-_COMPLAINT_LINES = 3
 
 
 def dds_environment(domain: int, log_folder: Path) -> dict[str, str]:
@@ -95,7 +94,7 @@ class NodeProcess:
             raise ProcessError(f"{self.name}: expected to run, has ended: {self.last_words()}") from error
         return times.user + times.system
 
-    def last_words(self) -> str:
+    def last_words(self, lines: int = 3) -> str:
         """The last lines it printed."""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return " / ".join(lines[-_COMPLAINT_LINES:]) or "it printed nothing"
+        printed = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " / ".join(printed[-lines:]) or "nothing"
