@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
 
+from defocus_depth.ros.compatibility import UnsupportedEventTypeError  # noqa: E402
 from defocus_depth.ros.messages.layout import ENCODINGS  # noqa: E402
 from defocus_depth.ros.messages.points import POINT_DTYPE  # noqa: E402
 
@@ -147,6 +149,27 @@ def test_while_busy_the_newest_frame_wins_and_the_replaced_are_counted(bench, ma
     estimator.may_go_on.set()
     bench.spin_until(lambda: bench.counts["published"] == 2)
     assert [call[0][0, 0, 0] for call in estimator.calls] == [128, 4]
+
+
+def test_images_that_the_middleware_lost_are_counted(bench) -> None:
+    handlers = bench.node._session._inputs._subscriptions[-1].event_handlers
+    lost = [handler for handler in handlers if "MESSAGE_LOST" in handler.event_type.name]
+    lost[0].callback(SimpleNamespace(total_count=7, total_count_change=3))
+    assert bench.counts["lost"] == 3
+
+
+def test_a_middleware_that_reports_no_losses_will_do(make_bench, make_image, monkeypatch) -> None:
+    bench = make_bench()
+    create = bench.node.create_subscription
+
+    def without_events(*arguments, event_callbacks=None, **options):
+        if event_callbacks:
+            raise UnsupportedEventTypeError("no such event")
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(bench.node, "create_subscription", without_events)
+    bench.activate()
+    bench.send("image", make_image(), "unwatched")
 
 
 def test_lens_state_overrides_the_parameters_per_image(bench, make_image, make_lens_state) -> None:

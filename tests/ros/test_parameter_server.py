@@ -55,6 +55,7 @@ def test_refusals_give_the_reason_and_change_nothing(bench) -> None:
         ({"min_confidence": 1.5}, "min_confidence"),
         ({"model": "other.onnx"}, "model: expected the node unconfigured"),
         ({"lens_file": "unheard_of"}, "expected config/lenses/unheard_of.yaml"),
+        ({"lens_file": "/nowhere\0.yaml"}, "null"),
         ({"min_confidence": 0.5, "transfer": "log"}, "transfer: expected"),
     ):
         assert expected in refusal(bench, **values)

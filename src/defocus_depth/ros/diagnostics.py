@@ -22,7 +22,7 @@ LOSSES = {
     "failed": "failed unexpectedly",
 }
 # Faults that cost no image of their own.
-FAULTS = {"lens_state_refused": "lens_state messages refused", "camera_info": "frames with an unusable camera_info"}
+FAULTS = {"lens_state_refused": "lens_state messages refused", "camera_info": "times an unusable camera_info"}
 _HARMLESS = ("replaced", "lost", "unwatched")
 
 

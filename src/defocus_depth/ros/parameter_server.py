@@ -59,7 +59,7 @@ class ParameterServer(Generic[Parameters]):
         values = {change.name: change.value for change in changes if change.name in names}
         try:
             self._change(values)
-        except DefocusDepthError as error:
+        except (DefocusDepthError, OSError, ValueError) as error:  # what a file name can do must not end the node
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
