@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 
-import numba
-
+from .compiled import pasted
 from .scene_tables import AXES, CENTRE, HALF_SIZE, SHAPE
 from .shapes import Shape
 
@@ -18,10 +17,8 @@ MISS = 1e30
 _NEAREST = 1e-6  # hits closer than this (m) lie behind or on the lens
 _BOX, _SPHERE, _ROD = float(Shape.BOX), float(Shape.SPHERE), float(Shape.ROD)
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
-
-@compiled
+@pasted
 def hit_sheet(o, d, half_x, half_y):  # noqa: ANN001, ANN201
     """Depth at which the ray meets the rectangle z = 0, |x| ≤ half_x, |y| ≤ half_y."""
     if d[2] == 0.0:
@@ -32,7 +29,7 @@ def hit_sheet(o, d, half_x, half_y):  # noqa: ANN001, ANN201
     return z
 
 
-@compiled
+@pasted
 def hit_box(o, d, half_x, half_y, half_z):  # noqa: ANN001, ANN201
     """Depth at which the ray enters the box |x| ≤ half_x, … (slab test)."""
     tiny = 1e-12  # keeps 0/0 out of rays that run along a face
@@ -48,7 +45,7 @@ def hit_box(o, d, half_x, half_y, half_z):  # noqa: ANN001, ANN201
     return enter if _NEAREST < enter <= leave else MISS
 
 
-@compiled
+@pasted
 def hit_sphere(o, d, radius):  # noqa: ANN001, ANN201
     """Depth at which the ray enters the sphere around the origin."""
     a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
@@ -60,7 +57,7 @@ def hit_sphere(o, d, radius):  # noqa: ANN001, ANN201
     return z if z > _NEAREST else MISS
 
 
-@compiled
+@pasted
 def hit_rod(o, d, radius, half_length):  # noqa: ANN001, ANN201
     """Depth at which the ray enters the bar around the z axis, round ends included."""
     a = d[0] * d[0] + d[1] * d[1]
@@ -76,7 +73,7 @@ def hit_rod(o, d, radius, half_length):  # noqa: ANN001, ANN201
     return hit_sphere((o[0], o[1], o[2] - end), d, radius)
 
 
-@compiled
+@pasted
 def to_own_axes(rows, p, x, y, z):  # noqa: ANN001, ANN201
     """The vector (x, y, z) in the axes of primitive `p`."""
     return (
@@ -86,7 +83,7 @@ def to_own_axes(rows, p, x, y, z):  # noqa: ANN001, ANN201
     )
 
 
-@compiled
+@pasted
 def hit(rows, p, ray):  # noqa: ANN001, ANN201
     """Depth at which the ray meets primitive `p`, or `MISS`."""
     o = to_own_axes(rows, p, ray[0] - rows[p, CENTRE], ray[1] - rows[p, CENTRE + 1], -rows[p, CENTRE + 2])

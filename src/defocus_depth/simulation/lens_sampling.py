@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..types import CameraIntrinsics, FloatArray
-from .raycast import compiled, nearest_hit, radiance
+from .compiled import kernel, pasted
+from .raycast import nearest_hit, radiance
 from .scene_tables import NEAREST, SceneTables
 
 TILE_PX = 16
@@ -79,7 +80,7 @@ def _patterns(count: int, seed: int) -> FloatArray:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), *inside], axis=-1).astype(np.float32)
 
 
-@compiled
+@pasted
 def _pattern_of(x, y, seed):  # noqa: ANN001, ANN202
     """Which pattern a pixel uses: a hash of its place (Wellons' lowbias32)."""
     h = np.uint32(x) * np.uint32(0x9E3779B1) ^ np.uint32(y) * np.uint32(0x85EBCA77) ^ np.uint32(seed)
@@ -88,7 +89,7 @@ def _pattern_of(x, y, seed):  # noqa: ANN001, ANN202
     return (h ^ (h >> np.uint32(16))) % np.uint32(PATTERNS)
 
 
-@compiled
+@pasted
 def _find_candidates(tables, view, tile, candidates):  # noqa: ANN001, ANN202
     """Fill in the primitives that the tile's pixels can see through any lens point, sorted by nearest z; their number.
 
@@ -117,7 +118,7 @@ def _find_candidates(tables, view, tile, candidates):  # noqa: ANN001, ANN202
     return count
 
 
-@compiled
+@kernel
 def _sample_lens(tables, view, patterns, seed, picture):  # noqa: ANN001, ANN202
     rows, atlas = tables.rows, tables.atlas
     height, width = picture.shape[:2]
@@ -133,7 +134,7 @@ def _sample_lens(tables, view, patterns, seed, picture):  # noqa: ANN001, ANN202
                     picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = colour
 
 
-@compiled
+@pasted
 def _sample_pixel(rows, atlas, view, pattern, candidates, pixel):  # noqa: ANN001, ANN202
     """Mean linear RGB over the lens and the pixel's area."""
     samples, count = pattern.shape[0], candidates.shape[0]
@@ -155,7 +156,7 @@ def _sample_pixel(rows, atlas, view, pattern, candidates, pixel):  # noqa: ANN00
     return red / samples, green / samples, blue / samples
 
 
-@compiled
+@kernel
 def _cast_centres(tables, view, depth_m):  # noqa: ANN001, ANN202
     rows = tables.rows
     height, width = depth_m.shape

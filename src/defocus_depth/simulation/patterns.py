@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import cv2
-import numba
 import numpy as np
 
 from ..types import FloatArray
+from .compiled import kernel
 
 _GLYPHS = "ABCDEFGHKLMNPRSTUVXYZabcdefghkmnopqrstuvxyz0123456789#%&@+=*"
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
@@ -101,7 +101,7 @@ def glyphs(rng: np.random.Generator, size: int) -> FloatArray:
     for baseline in range(line_px, size, line_px):
         line = "".join(rng.choice(list(_GLYPHS + " " * 8), size // max(1, int(14 * scale))))
         cv2.putText(page, line, (int(4 * scale), baseline), font, scale, 255, thickness, cv2.LINE_AA)
-    return page.astype(np.float32) / np.float32(255)
+    return (page / 255).astype(np.float32)
 
 
 def sparkles(rng: np.random.Generator, size: int) -> FloatArray:
@@ -117,7 +117,7 @@ def _points(rng: np.random.Generator, count: int, disorder: float) -> np.ndarray
     return 0.5 + disorder * (rng.random((count, count, 2)) - 0.5)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _worley(points: np.ndarray, size: int):  # noqa: ANN202 - numba infers (nearest, second, owner)
     """Distances (in tile widths) to the nearest and second nearest point, and the nearest point's index."""
     count = points.shape[0]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-import numba
-
+from .compiled import pasted
 from .intersections import MISS, hit, to_own_axes
 from .scene_tables import (
     AXES,
@@ -32,12 +31,9 @@ from .textures import TEXTURE_SIZE
 
 _BOX, _SPHERE, _ROD = float(Shape.BOX), float(Shape.SPHERE), float(Shape.ROD)
 _SKY_MEAN, _SKY_SWING = 0.7, 0.3
-compiled = numba.njit(
-    cache=True, nogil=True, error_model="numpy", inline="always", fastmath={"contract", "arcp", "nsz"}
-)
 
 
-@compiled
+@pasted
 def nearest_hit(rows, candidates, count, ray):  # noqa: ANN001, ANN201
     """(depth, primitive) of the first surface on the ray; the first `count` candidates are sorted by nearest z."""
     depth, owner = MISS, -1
@@ -51,31 +47,38 @@ def nearest_hit(rows, candidates, count, ray):  # noqa: ANN001, ANN201
     return depth, owner
 
 
-@compiled
+@pasted
 def surface_at(rows, p, x, y, z):  # noqa: ANN001, ANN201
-    """Surface coordinates u, v (m) and the unit normal in the axes of primitive `p`, at the camera's point x, y, z."""
+    """Surface coordinates u, v (m) and the unit normal in the axes of primitive `p`, at the camera's point x, y, z.
+
+    u runs right where v runs down, as seen from outside: pictures are not mirrored.
+    """
     q = to_own_axes(rows, p, x - rows[p, CENTRE], y - rows[p, CENTRE + 1], z - rows[p, CENTRE + 2])
     shape, radius = rows[p, SHAPE], rows[p, HALF_SIZE]
     if shape == _BOX:
         part_x, part_y = abs(q[0]) / radius, abs(q[1]) / rows[p, HALF_SIZE + 1]
         part_z = abs(q[2]) / rows[p, HALF_SIZE + 2]
         if part_z >= part_x and part_z >= part_y:
-            return q[0], q[1], (0.0, 0.0, math.copysign(1.0, q[2]))
+            side = math.copysign(1.0, q[2])
+            return -side * q[0], q[1], (0.0, 0.0, side)
         if part_x >= part_y:
-            return q[2], q[1], (math.copysign(1.0, q[0]), 0.0, 0.0)
-        return q[0], q[2], (0.0, math.copysign(1.0, q[1]), 0.0)
+            side = math.copysign(1.0, q[0])
+            return side * q[2], q[1], (side, 0.0, 0.0)
+        side = math.copysign(1.0, q[1])
+        return side * q[0], q[2], (0.0, side, 0.0)
     if shape == _SPHERE:
         up = min(1.0, max(-1.0, q[2] / radius))
         return radius * math.atan2(q[1], q[0]), radius * math.acos(up), (q[0] / radius, q[1] / radius, up)
     if shape == _ROD:
         half_length = rows[p, HALF_SIZE + 2]
         beyond = q[2] - min(half_length, max(-half_length, q[2]))
-        return radius * math.atan2(q[1], q[0]), q[2], (q[0] / radius, q[1] / radius, beyond / radius)
-    facing = rows[p, AXES + 6] * x + rows[p, AXES + 7] * y + rows[p, AXES + 8] * z
-    return q[0], q[1], (0.0, 0.0, -1.0 if facing > 0.0 else 1.0)
+        return -radius * math.atan2(q[1], q[0]), q[2], (q[0] / radius, q[1] / radius, beyond / radius)
+    away = rows[p, AXES + 6] * x + rows[p, AXES + 7] * y + rows[p, AXES + 8] * z > 0.0
+    side = -1.0 if away else 1.0
+    return -side * q[0], q[1], (0.0, 0.0, side)
 
 
-@compiled
+@pasted
 def texel_colour(atlas, t, u, v, width_texels, dither):  # noqa: ANN001, ANN201
     """Bilinear look-up at (u, v) texels of the repeating texture `t`, filtered to about `width_texels`."""
     level = 0
@@ -99,7 +102,7 @@ def texel_colour(atlas, t, u, v, width_texels, dither):  # noqa: ANN001, ANN201
     )
 
 
-@compiled
+@pasted
 def radiance(rows, atlas, p, point, width_m, dither):  # noqa: ANN001, ANN201
     """Linear RGB leaving primitive `p` at the camera's `point`, its texture filtered to about `width_m`."""
     u, v, n = surface_at(rows, p, point[0], point[1], point[2])
