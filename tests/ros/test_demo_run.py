@@ -22,7 +22,7 @@ KEYS = (
     "frames_in frames_out dropped fps latency_ms_median latency_ms_p95 abs_rel abs_rel_constant rmse_m delta1 "
     "coc_mae_px valid_fraction backend model_sha256"
 ).split()
-SMALL = ("--frames", "12", "--rate-hz", "4", "--width-px", "160", "--scenes", "1", "--threads", "1")
+SMALL = ("--frames", "12", "--rate-hz", "3", "--width-px", "320", "--scenes", "1", "--threads", "1")
 
 COMMAND = (sys.executable, "-c", "from defocus_depth.cli import run; run()", "demo")
 
@@ -50,7 +50,7 @@ def test_the_demo_writes_panel_bag_and_summary(tmp_path):
     figures = json.loads((out / "summary.json").read_text())
     assert figures == json.loads((tmp_path / "figures.json").read_text())
     assert sorted(figures) == sorted(KEYS)
-    assert figures["frames_in"] == 12 and 6 <= figures["frames_out"] == 12 - figures["dropped"]
+    assert figures["frames_in"] == 12 and 4 <= figures["frames_out"] == 12 - figures["dropped"]
     assert figures["valid_fraction"] >= 0.99 and figures["latency_ms_median"] <= figures["latency_ms_p95"]
     assert len(figures["model_sha256"]) == 64 and figures["backend"] in done.stdout
     panel = cv2.imread(str(out / "panel.png"))
