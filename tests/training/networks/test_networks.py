@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from defocus_training.networks import DefocusModel, ModelOptions
 from defocus_training.networks.features import FEATURES, DefocusFeatures
-from defocus_training.networks.model import within_ratio
+from defocus_training.networks.model import NEAR_EMPHASIS, relative_median, within_ratio
 
 TINY = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8))
 
@@ -22,16 +22,11 @@ def test_budget_of_five_gflop_at_vga_and_twelve_megabytes() -> None:
 
 
 def test_features_ignore_contrast_and_brightness() -> None:
-    image = torch.rand(1, 3, 64, 64)
+    image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     features = DefocusFeatures()(image)
     faint = DefocusFeatures()(0.3 + 0.4 * image)
-    assert features.shape == (1, FEATURES, 16, 16)
-    blur_cues = (
-        slice(None),
-        slice(24),
-        slice(0, 12),
-        slice(0, 12),
-    )  # not contrast and colour; not the last row and column
+    assert features.shape == (1, FEATURES, 24, 24)
+    blur_cues = (slice(None), slice(22), slice(0, 20), slice(0, 20))  # of the rest, contrast and colour must change
     torch.testing.assert_close(features[blur_cues], faint[blur_cues], atol=0.02, rtol=0.02)
 
 
@@ -77,9 +72,22 @@ def test_depth_follows_the_lens_scale_exactly() -> None:
 
 def test_confidence_is_the_probability_under_the_truncated_laplace() -> None:
     rng = np.random.default_rng(0)
-    for location, scale in ((2.0, 0.1), (2.0, 0.5), (0.5, 0.4)):
+    for estimate, location, scale in ((2.0, 2.0, 0.1), (2.3, 2.0, 0.5), (0.7, 0.5, 0.4)):
         draws = rng.laplace(location, scale, 400_000)
         draws = draws[draws > 0]
-        inside = np.mean((draws < 1.25 * location) & (draws > location / 1.25))
-        value = float(within_ratio(torch.tensor(location), torch.tensor(scale)))
+        inside = np.mean((draws < 1.25 * estimate) & (draws > estimate / 1.25))
+        value = float(within_ratio(torch.tensor(estimate), torch.tensor(location), torch.tensor(scale)))
         assert math.isclose(value, inside, abs_tol=4e-3)
+
+
+def test_relative_median_has_less_relative_error_than_the_plain_one() -> None:
+    rng = np.random.default_rng(1)
+    for location, scale in ((2.0, 0.3), (2.0, 1.0), (1.0, 2.0)):
+        weight = 1 - NEAR_EMPHASIS  # of v, what training has left to do
+        draws = rng.laplace(location, scale, 400_000)
+        draws = np.sort(draws[draws > 0])
+        mass = np.cumsum(draws**weight)
+        exact = draws[np.searchsorted(mass, mass[-1] / 2)]
+        found = float(relative_median(torch.tensor(location), torch.tensor(scale)))
+        assert abs(found - exact) < 0.25 * scale  # a closed form for every b/μ at once
+        assert abs(found - exact) < abs(location - exact)

@@ -14,6 +14,8 @@ from .depthnet import DepthNet, InverseDepth
 from .features import STRIDE
 from .sdnet import Defocus, SDNet
 
+NEAR_EMPHASIS = 0.4
+"""Exponent of u/φ in DepthNet's pixel weights (`LossWeights.near_emphasis`): training's share of the way to AbsRel."""
 RATIO = 1.25
 """δ1's ratio: confidence is the probability that depth is right within this factor."""
 
@@ -57,14 +59,15 @@ class DefocusModel(nn.Module):
         gain, focus = lens[:, :1], lens[:, 1:]
         defocus, inverse = self.estimate_px(image, gain * focus)
         gain_map, focus_map = gain.view(-1, 1, 1, 1), focus.view(-1, 1, 1, 1)
-        inverse_depth = upsample(inverse.u_px) / gain_map
+        location = upsample(inverse.u_px) / gain_map
         scale = upsample(inverse.scale_px) / gain_map
+        inverse_depth = relative_median(location, scale)
         return ModelOutput(
             upsample(defocus.coc_px),
             1.0 / inverse_depth,
             gain_map * (focus_map - inverse_depth),
             scale,
-            within_ratio(inverse_depth, scale),
+            within_ratio(inverse_depth, location, scale),
         )
 
 
@@ -73,11 +76,24 @@ def upsample(values: Float[Tensor, "b c h4 w4"]) -> Float[Tensor, "b c h w"]:
     return F.interpolate(values, scale_factor=float(STRIDE), mode="bilinear", align_corners=False)
 
 
-def within_ratio(inverse_depth: Float[Tensor, "*n"], scale: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """P(max(d̂/d, d/d̂) < 1.25) where 1/d is Laplace-distributed about 1/d̂ with scale b, given 1/d > 0.
+def relative_median(location: Float[Tensor, "*n"], scale: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The inverse depth v̂ of least expected |d̂ − d|/d, for v = 1/d Laplace-distributed about `location`, v > 0.
 
-    With v = 1/d̂ it is [1 − ½e^(−v(r−1)/b) − ½e^(−v(1−1/r)/b)] / [1 − ½e^(−v/b)].
+    That is the median of v weighted by v^(1−α), where α is the weight that training has given already
+    (`LossWeights.near_emphasis`): μ + (1−α)·b²/μ for b ≪ μ, which √(μ² + 2(1−α)·b²) continues to b ≫ μ.
     """
-    ratio = inverse_depth / scale
-    above, below = torch.exp(-(RATIO - 1) * ratio), torch.exp(-(1 - 1 / RATIO) * ratio)
-    return (1 - 0.5 * above - 0.5 * below) / (1 - 0.5 * torch.exp(-ratio))
+    return (location.square() + 2 * (1 - NEAR_EMPHASIS) * scale.square()).sqrt()
+
+
+def within_ratio(
+    inverse_depth: Float[Tensor, "*n"], location: Float[Tensor, "*n"], scale: Float[Tensor, "*n"]
+) -> Float[Tensor, "*n"]:
+    """P(max(d̂/d, d/d̂) < 1.25) of the estimate 1/d̂ where 1/d is Laplace-distributed about `location`, given 1/d > 0."""
+    upper = _laplace_cdf((RATIO * inverse_depth - location) / scale)
+    lower = _laplace_cdf((inverse_depth / RATIO - location) / scale)
+    return (upper - lower) / (1 - _laplace_cdf(-location / scale))
+
+
+def _laplace_cdf(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    tail = 0.5 * torch.exp(-z.abs())
+    return torch.where(z < 0, tail, 1 - tail)

@@ -14,6 +14,7 @@ from defocus_depth.errors import ConfigError
 from ..data.augment import AugmentOptions
 from ..data.crops import CropOptions, Supervision
 from ..networks import ModelOptions
+from ..networks.model import NEAR_EMPHASIS
 
 
 class _Checked(BaseModel):
@@ -35,7 +36,7 @@ class LossWeights(_Checked):
         default=7.0, gt=0, description="pixels weigh exp(|CoC|/this), at most 12: strong blur is rare in the pool"
     )
     near_emphasis: float = Field(
-        default=0.7, ge=0, le=2, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
+        default=NEAR_EMPHASIS, ge=0, le=1, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
     )
     inside_share: float = Field(
         default=0.3, ge=0, le=1, description="DepthNet's weight of frames focused inside the scene"
