@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import rclpy  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rcl_interfaces.srv import SetParametersAtomically  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -29,7 +29,6 @@ from defocus_depth.ros.simulated_camera import (  # noqa: E402
     SimulatedCameraParameters,
     camera_info_message,
     lens_state_message,
-    magnified,
 )
 from defocus_depth.simulation.rigs import ROBOT  # noqa: E402
 from defocus_depth.simulation.tour import Tour, TourOptions  # noqa: E402
@@ -59,12 +58,16 @@ class Listener:
             self.executor.spin_once(timeout_sec=0.05)
 
     def set_focus(self, value: float) -> Any:
-        client = self.node.create_client(SetParameters, "simulated_camera/set_parameters")
+        return self.set("focus_distance_m", value)
+
+    def set(self, *names_and_values: Any) -> Any:
+        client = self.node.create_client(SetParametersAtomically, "simulated_camera/set_parameters_atomically")
         self.wait(client.service_is_ready)
-        change = Parameter("focus_distance_m", Parameter.Type.DOUBLE, value).to_parameter_msg()
-        future = client.call_async(SetParameters.Request(parameters=[change]))
+        pairs = zip(names_and_values[::2], names_and_values[1::2], strict=True)
+        changes = [Parameter(name, Parameter.Type.DOUBLE, value).to_parameter_msg() for name, value in pairs]
+        future = client.call_async(SetParametersAtomically.Request(parameters=changes))
         self.wait(future.done)
-        return future.result().results[0]  # type: ignore[union-attr]
+        return future.result().result  # type: ignore[union-attr]
 
     def close(self) -> None:
         self.node.destroy_node()
@@ -131,16 +134,37 @@ def test_lens_state_gives_the_rate_in_metres() -> None:
     assert lens_state_message(Header(), math.inf, 1.0).position[0] == math.inf
 
 
-def test_breathing_magnifies_image_and_intrinsics_alike() -> None:
-    rig = ROBOT.at_size(64, 48)
-    info = camera_info_message(Header(), rig, 1.5)
-    assert info.k[0] == pytest.approx(1.5 * rig.camera.fx)
-    assert (info.k[2], info.k[5]) == pytest.approx((rig.camera.cx, rig.camera.cy))
-    picture = np.zeros((49, 65, 3), np.uint8)
-    picture[24, 42] = 255  # ten pixels right of the middle
-    moved = magnified(picture, 1.5, 1)
-    assert np.unravel_index(moved[..., 0].argmax(), moved.shape[:2]) == (24, 47)
-    assert magnified(picture, 1.0, 1) is not None and np.array_equal(magnified(picture, 1.0, 1), picture)
+def test_camera_info_holds_the_rigs_intrinsics() -> None:
+    camera = ROBOT.at_size(64, 48).camera
+    info = camera_info_message(Header(), camera)
+    assert (info.width, info.height, info.distortion_model) == (64, 48, "plumb_bob")
+    assert list(info.k) == [camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]
+    assert list(info.p) == [camera.fx, 0, camera.cx, 0, 0, camera.fy, camera.cy, 0, 0, 0, 1, 0]
+
+
+def test_breathing_is_seen_in_camera_info_and_too_much_of_it_refused(listener: Listener, tmp_path: Path) -> None:
+    infos, lens_states = listener.received["camera_info"], listener.received["lens_state"]
+    with camera_process(tmp_path, rate_hz=20.0, travel_dpt_per_s=100.0, breathing_per_dpt=0.1):
+        listener.wait(lambda: len(infos) >= 2)
+        assert infos[-1].k[0] == pytest.approx(ROBOT.at_size(64, 48).camera.fx)
+        assert listener.set_focus(1.0).successful
+        listener.wait(
+            lambda: lens_states[-1].position[0] == pytest.approx(1.0) and infos[-1].header == lens_states[-1].header
+        )
+        expected = ROBOT.at_size(64, 48).camera.fx * (1 + 0.1 * (1 - 1 / 0.35))
+        assert infos[-1].k[0] == pytest.approx(expected)
+        refused = listener.set("breathing_per_dpt", 0.2, "focus_distance_m", math.inf)
+        assert not refused.successful and "breathing_per_dpt: expected an image at least 0.5" in refused.reason
+
+
+def test_a_signal_while_scenes_are_rendered_ends_the_camera(tmp_path: Path, ros_domain: int) -> None:
+    with camera_process(tmp_path, scenes=50, views_per_scene=100, samples_per_pixel=64) as process:
+        deadline = time.monotonic() + TIMEOUT_S
+        while "rendered" not in process.last_words():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert not process.running
+    assert not list(tmp_path.rglob("*.npy")) and not list(tmp_path.rglob("*.partial"))
 
 
 def test_every_parameter_is_checked() -> None:

@@ -2,7 +2,8 @@
 
 Publishes `image` (rgb8), `camera_info`, `lens_state` and `ground_truth/depth/image` (32FC1 m). Pictures at the first
 focus distance are rendered before it starts and kept on disk. `focus_distance_m` can be set at run time: the lens
-travels there, and pictures at any other focus are rendered as they are needed, as fast as the processor allows.
+travels there, and pictures at any other focus are rendered for exactly that focus when they are needed, and kept in
+memory: the first time round as fast as the processor allows, then at the full rate.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import sys
 import time
 from dataclasses import dataclass, fields
 
-import cv2
-import numpy as np
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.utilities import try_shutdown
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -24,15 +25,18 @@ from ..errors import ConfigError
 from ..optics import focus_distance_m, focus_dpt
 from ..simulation.focus_motor import FocusMotor
 from ..simulation.rigs import RIGS, Rig
-from ..simulation.tour import Tour, TourOptions, cache_folder
-from ..types import FloatArray, ImageArray
+from ..simulation.tour import Tour, TourOptions, breathing, cache_folder
+from ..types import CameraIntrinsics
 from .executable import run_node
 from .messages.encode import image_message
 from .parameter_server import ParameterServer
 from .parameters import parameter, parameter_specs
+from .quality import overridable
 
+_LEAST_SCALE = 0.5
 _LINGER_S = 1.0  # after the last frame, so that it arrives before the process ends
-_LENS_STATE_DEPTH = 50
+_CACHE = cache_folder() / "simulated_camera"
+_DEPTH, _LENS_STATE_DEPTH = 5, 50
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class SimulatedCameraParameters:
     scenes: int = parameter(TourOptions.scenes, "Scenes to tour.", minimum=1, maximum=1000, applies="at start")
     views_per_scene: int = parameter(
         TourOptions.views_per_scene,
-        "Views along the path through a scene.",
+        "Pictures of a scene in a row, while the view swings out and back.",
         minimum=1,
         maximum=1000,
         applies="at start",
@@ -102,24 +106,33 @@ class SimulatedCamera(Node):
         self._moving = False
         self._server = ParameterServer(self, SimulatedCameraParameters, lambda: True, self._accept)
         values = self._server.values
-        self._tour = Tour(values.tour(), cache_folder() / "simulated_camera")
+        self._tour = Tour(values.tour(), _CACHE)
         self._first_focus_m = values.focus_m(self._tour.rig)
         self._motor = FocusMotor(focus_dpt(self._first_focus_m, self._tour.rig.lens), values.travel_dpt_per_s)
-        self._image = self.create_publisher(Image, "image", 5)
-        self._truth = self.create_publisher(Image, "ground_truth/depth/image", 5)
-        self._camera_info = self.create_publisher(CameraInfo, "camera_info", 5)
-        self._lens_state = self.create_publisher(JointState, "lens_state", QoSProfile(depth=_LENS_STATE_DEPTH))
+        self._image = self._publisher(Image, "image")
+        self._truth = self._publisher(Image, "ground_truth/depth/image")
+        self._camera_info = self._publisher(CameraInfo, "camera_info")
+        self._lens_state = self._publisher(JointState, "lens_state", _LENS_STATE_DEPTH)
         self._published, self._ended_s = 0, math.inf
         self._prepare()
         self._moving = True
         self._timer = self.create_timer(1.0 / values.rate_hz, self._tick)
 
+    def _publisher(self, kind: type, name: str, depth: int = _DEPTH) -> Publisher:
+        """Reliable: whoever falls behind gets every picture, if late."""
+        return self.create_publisher(kind, name, QoSProfile(depth=depth), qos_overriding_options=overridable())
+
     def _prepare(self) -> None:
-        self.get_logger().info(f"preparing {self._tour.options.frames} views at {self._first_focus_m:g} m")
-        self._tour.prepare(self._first_focus_m, self._log_progress)
+        self.get_logger().info(f"preparing views at {self._first_focus_m:g} m, once: they are kept in {_CACHE}")
+        try:
+            self._tour.prepare(self._first_focus_m, self._log_progress)
+        except OSError as error:
+            raise ConfigError(f"XDG_CACHE_HOME: expected a cache folder to write to: {error}") from error
         self.get_logger().info("ready")
 
     def _log_progress(self, done: int, total: int) -> None:
+        if not self.context.ok():  # a signal came
+            raise ExternalShutdownException
         self.get_logger().info(f"rendered {done} of {total} views", throttle_duration_sec=2.0)
 
     def _accept(self, parameters: SimulatedCameraParameters) -> None:
@@ -128,13 +141,23 @@ class SimulatedCamera(Node):
         rig = self._tour.rig
         target_dpt = focus_dpt(parameters.focus_m(rig), rig.lens)
         rig.blur_gain_px_per_dpt(parameters.focus_m(rig))  # refuses a distance inside the focal length
+        if self._scale(parameters, target_dpt) < _LEAST_SCALE:
+            raise ConfigError(
+                f"breathing_per_dpt: expected an image at least {_LEAST_SCALE} of its size "
+                f"at {parameters.focus_m(rig):g} m, got {parameters.breathing_per_dpt} per dpt"
+            )
         self._motor.go_to(target_dpt, time.monotonic())
+
+    def _scale(self, parameters: SimulatedCameraParameters, at_dpt: float) -> float:
+        """Size of the image relative to that at the first focus."""
+        first_dpt = focus_dpt(self._first_focus_m, self._tour.rig.lens)
+        return 1 + parameters.breathing_per_dpt * (at_dpt - first_dpt)
 
     def _tick(self) -> None:
         values = self._server.values
         if values.frames and self._published >= values.frames:
             self._end_after_a_while()
-        elif self._published or self.count_subscribers(self._image.topic_name) >= values.wait_for_subscribers:
+        elif self._published or self._image.get_subscription_count() >= values.wait_for_subscribers:
             self._publish(values)
 
     def _end_after_a_while(self) -> None:
@@ -145,14 +168,14 @@ class SimulatedCamera(Node):
     def _publish(self, values: SimulatedCameraParameters) -> None:
         state = self._motor.at(time.monotonic())
         distance_m = self._distance_m(state.focus_dpt)
-        image, depth_m = self._tour.frame(self._published, distance_m)
-        first_dpt = focus_dpt(self._first_focus_m, self._tour.rig.lens)
-        scale = 1 + values.breathing_per_dpt * (state.focus_dpt - first_dpt)
+        scale = self._scale(values, state.focus_dpt)
+        image, depth_m = self._tour.frame(self._published, distance_m, scale)
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=values.frame_id)
         self._lens_state.publish(lens_state_message(header, distance_m, state.velocity_dpt_per_s))
-        self._camera_info.publish(camera_info_message(header, self._tour.rig, scale))
-        self._image.publish(image_message(header, magnified(image, scale, cv2.INTER_LINEAR), "rgb8"))
-        self._truth.publish(image_message(header, magnified(depth_m, scale, cv2.INTER_NEAREST), "32FC1"))
+        self._camera_info.publish(camera_info_message(header, breathing(self._tour.rig, scale).camera))
+        self._image.publish(image_message(header, image, "rgb8"))
+        if self._truth.get_subscription_count():
+            self._truth.publish(image_message(header, depth_m, "32FC1"))
         self._published += 1
 
     def _distance_m(self, at_dpt: float) -> float:
@@ -168,12 +191,9 @@ def lens_state_message(header: Header, distance_m: float, velocity_dpt_per_s: fl
     return JointState(header=header, name=["focus_distance"], position=[distance_m], velocity=[rate])
 
 
-def camera_info_message(header: Header, rig: Rig, scale: float = 1.0) -> CameraInfo:
-    """Intrinsics of the rig, the image magnified by `scale` about its centre; no distortion."""
-    camera = rig.camera
-    middle_x, middle_y = (camera.width - 1) / 2, (camera.height - 1) / 2
-    fx, fy = camera.fx * scale, camera.fy * scale
-    cx, cy = middle_x + (camera.cx - middle_x) * scale, middle_y + (camera.cy - middle_y) * scale
+def camera_info_message(header: Header, camera: CameraIntrinsics) -> CameraInfo:
+    """Intrinsics without distortion."""
+    fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
     return CameraInfo(
         header=header,
         width=camera.width,
@@ -184,18 +204,6 @@ def camera_info_message(header: Header, rig: Rig, scale: float = 1.0) -> CameraI
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
     )
-
-
-def magnified(picture: ImageArray | FloatArray, scale: float, interpolation: int) -> ImageArray:
-    """The picture magnified about its centre, same size and dtype; edges are repeated."""
-    if scale == 1.0:
-        return np.ascontiguousarray(picture)
-    if scale <= 0:
-        raise ConfigError(f"focus breathing: expected a magnification > 0, got {scale:g}")
-    height, width = picture.shape[:2]
-    shift = ((width - 1) / 2 * (1 - scale), (height - 1) / 2 * (1 - scale))
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    return cv2.warpAffine(picture, matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def main(args: list[str] | None = None) -> int:
