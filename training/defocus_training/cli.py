@@ -9,7 +9,6 @@ from defocus_depth.commands.dispatch import Command, main
 _HERE = "defocus_training.commands"
 COMMANDS = {
     "pool": Command(f"{_HERE}.pool", "Make procedural stacks for training ahead of time."),
-    "fit": Command(f"{_HERE}.fit", "Gaussians, depth and all-in-focus image of focal stacks, without labels."),
     "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
     "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
 }
