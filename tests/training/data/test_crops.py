@@ -49,6 +49,20 @@ def test_image_and_target_turn_together(pool_folder: Path) -> None:
         torch.testing.assert_close(cells, pair.target_px, atol=0.05, rtol=0.01)
 
 
+def test_upright_crops_are_only_mirrored(pool_folder: Path) -> None:
+    shard = read_shard(shard_paths(pool_folder)[0])
+    ramp = np.linspace(1, 9, shard.truth_px.shape[1], dtype=np.float16)[None, :, None]
+    sloping = dataclasses.replace(shard, truth_px=np.broadcast_to(ramp, shard.truth_px.shape))
+
+    def falls(share: float) -> list[bool]:
+        options = dataclasses.replace(CROPS, upright_share=share)
+        pairs = [draw_pair(np.random.default_rng(seed), sloping, "truth", options, PLAIN) for seed in range(12)]
+        return [bool((pair.target_px[0, 1:] > pair.target_px[0, :-1]).all()) for pair in pairs]
+
+    assert all(falls(1.0))
+    assert not all(falls(0.0))
+
+
 def test_stream_is_endless_batched_and_in_range(pool_folder: Path) -> None:
     stream = iter(PoolPairs(pool_folder, "self", 0, CROPS, AugmentOptions(), held_out=1))
     for _ in range(20):

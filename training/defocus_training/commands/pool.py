@@ -19,11 +19,11 @@ class Options:
     out: tyro.conf.Positional[Path]
     """Folder of the pool."""
     shards: int = 64
-    """Number of shards, of 64 stacks each."""
+    """Number of shards to make, of 64 stacks each."""
     first: int = 0
     """Index of the first shard; together with the position in the shard it is the seed."""
     every: int = 1
-    """Make only each N-th shard: lets several processes share the work."""
+    """Distance between the indices of shards made: lets several processes share the work."""
     photos: Path | None = None
     """Folder of pictures to use as textures beside the generated ones."""
     procedural: ProceduralOptions = ProceduralOptions()
@@ -31,7 +31,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Fill the pool, with a progress bar."""
-    shards = range(options.first, options.shards, options.every)
+    shards = range(options.first, options.first + options.shards * options.every, options.every)
     photos = load_photos(options.photos)
     made = fill_pool(options.out, shards, options.procedural, photos)
     for _ in track(made, "shards", total=len(shards)):

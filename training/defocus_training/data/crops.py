@@ -51,6 +51,9 @@ class CropOptions:
     """Probability that the second is the one focused farther than the scene."""
     trusted_deviation_px: float = 0.7
     """Deviation at which a teacher's target counts half."""
+    upright_share: float = 0.7
+    """Probability that a crop stays upright (mirrored or not): floors are below, and nearer further down. The other
+    crops are turned by quarters, for cameras that are mounted on their side or upside down."""
     filled_weight: float = 0.08
     """Weight of a target where the teacher does not know and its sure surroundings answer for it."""
 
@@ -135,7 +138,7 @@ def choose_crop(rng: Rng, shard: Shard, crops: CropOptions, augment: AugmentOpti
     stack = int(rng.integers(len(shard.focus_px)))
     frames = _choose_frames(rng, shard.focus_px.shape[1], crops)
     window, ratio = _choose_window(rng, shard.frames.shape[2], crops, augment)
-    turn = Turn(int(rng.integers(4)), bool(rng.integers(2)))
+    turn = _choose_turn(rng, crops)
     return Crop(shard, stack, frames, window, ratio, turn, crops.size_px)
 
 
@@ -175,6 +178,11 @@ def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[
     sure = np.asarray(1 / (1 + deviation**2), np.float32)
     filled = fill_unsure(shard.teacher_px[at].astype(np.float32), sure**2)
     return filled, crops.filled_weight + (1 - crops.filled_weight) * sure
+
+
+def _choose_turn(rng: Rng, crops: CropOptions) -> Turn:
+    quarters = 0 if rng.random() < crops.upright_share else int(rng.integers(4))
+    return Turn(quarters, bool(rng.integers(2)))
 
 
 def _choose_window(

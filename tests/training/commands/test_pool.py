@@ -1,0 +1,21 @@
+"""`defocus_training pool`: which shards it makes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from defocus_training.commands import pool
+
+
+def test_makes_as_many_shards_as_asked_from_the_first_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[range] = []
+
+    def fill_pool(folder: Path, shards: range, *_: object) -> Iterator[Path]:
+        asked.append(shards)
+        return iter(folder / str(index) for index in shards)
+
+    monkeypatch.setattr(pool, "fill_pool", fill_pool)
+    pool.run(pool.Options(tmp_path, shards=3, first=5))
+    pool.run(pool.Options(tmp_path, shards=3, first=5, every=2))
+    assert [list(shards) for shards in asked] == [[5, 6, 7], [5, 7, 9]]
