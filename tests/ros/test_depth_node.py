@@ -13,8 +13,8 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
 
+from defocus_depth.messages.layout import ENCODINGS  # noqa: E402
 from defocus_depth.ros.compatibility import UnsupportedEventTypeError  # noqa: E402
-from defocus_depth.ros.messages.layout import ENCODINGS  # noqa: E402
 from defocus_depth.ros.messages.points import POINT_DTYPE  # noqa: E402
 
 GREY = np.full((24, 32), 100, np.uint8)

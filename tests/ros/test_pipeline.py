@@ -12,8 +12,8 @@ import pytest
 
 from defocus_depth.errors import ImageError
 from defocus_depth.inference import load_estimator
-from defocus_depth.ros.lens_source import LensSetting
-from defocus_depth.ros.messages.decode import decode_image
+from defocus_depth.messages.decode import decode_image
+from defocus_depth.messages.lens_setting import LensSetting
 from defocus_depth.ros.parameters import DepthNodeParameters
 from defocus_depth.ros.pipeline import DepthPipeline, FrameMaps
 from defocus_depth.types import DepthEstimate, LensParameters
@@ -134,7 +134,7 @@ def test_a_message_that_does_not_decode_is_refused_at_once() -> None:
 
 
 def test_the_pipeline_and_what_it_stands_on_import_no_ros() -> None:
-    modules = ("pipeline", "lens_source", "worker", "frame_statistics", "documentation", "messages.decode")
+    modules = ("pipeline", "lens_source", "worker", "frame_statistics", "documentation", "messages.bridge")
     imports = "; ".join(f"import defocus_depth.ros.{module}" for module in modules)
     check = "import sys; assert not {'rclpy', 'sensor_msgs', 'std_msgs', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True)

@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ConfigError  # noqa: E402
-from defocus_depth.ros.messages.decode import decode_image  # noqa: E402
+from defocus_depth.messages.decode import decode_image  # noqa: E402
 from defocus_depth.ros.processes import NodeProcess  # noqa: E402
 from defocus_depth.ros.simulated_camera import (  # noqa: E402
     SimulatedCameraParameters,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ImageError
+from ..messages.camera_info import CameraModel, camera_model, full_width_px
 from ..types import FloatArray
-from .messages.camera_info import CameraModel, camera_model, full_width_px
 from .messages.points import ray_table
 
 _Key = tuple[Any, ...]

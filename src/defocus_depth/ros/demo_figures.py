@@ -17,11 +17,11 @@ from ..evaluation.baselines import median_depth_m
 from ..evaluation.dataset import Sample
 from ..evaluation.methods import Prediction
 from ..evaluation.metrics import DepthMaps, abs_rel, frame_figures, is_depth, mean_figures
+from ..messages.decode import decode_image
+from ..messages.lens_state import LensStateBuffer, lens_state_from
 from ..types import FloatArray, ImageArray, LensParameters
 from . import demo_session as topics
 from .demo_session import Session
-from .lens_state import LensStateBuffer, lens_state_from
-from .messages.decode import decode_image
 from .recorder import Received
 
 

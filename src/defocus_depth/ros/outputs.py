@@ -10,9 +10,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from ..errors import ImageError
+from ..messages.camera_info import camera_info_for
 from . import topics
 from .camera import CameraTracker
-from .messages.camera_info import camera_info_for
 from .messages.encode import image_message
 from .messages.points import point_cloud
 from .parameters import DepthNodeParameters

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..inference import EstimatorInfo
+from ..messages.decode import DecodedImage
+from ..messages.lens_setting import LensSetting, lens_of_crop
 from ..types import DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
 from .colors import depth_colors
-from .lens_source import LensSetting, lens_of_crop
-from .messages.decode import DecodedImage
 from .parameters import AUTO_TRANSFER, DepthNodeParameters
 
 MAX_MM = 65535

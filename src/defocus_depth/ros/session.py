@@ -12,14 +12,14 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, JointState
 
 from ..errors import DefocusDepthError
+from ..messages.camera_info import is_calibrated
+from ..messages.decode import decode_compressed, decode_image
+from ..messages.lens_setting import LensSetting, Skip, setting_at
+from ..messages.lens_state import LensStateBuffer, lens_state_from, stamp_ns
 from .camera import CameraTracker
 from .frame_statistics import FrameStatistics, PublishedFrame
 from .inputs import InputCallbacks, Subscriptions
-from .lens_source import LensSetting, Skip, setting_at
-from .lens_state import LensStateBuffer, lens_state_from, stamp_ns
 from .messages.bridge import best_unpack
-from .messages.camera_info import is_calibrated
-from .messages.decode import decode_compressed, decode_image
 from .outputs import MapPublishers
 from .parameters import DepthNodeParameters
 from .pipeline import DepthEstimator, DepthPipeline, FrameMaps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .messages.layout import ENCODINGS
+from ..messages.layout import ENCODINGS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ pytest.importorskip("sensor_msgs", reason="ROS message packages are not installe
 from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ImageError  # noqa: E402
-from defocus_depth.ros.messages.decode import decode_image  # noqa: E402
+from defocus_depth.messages.decode import decode_image  # noqa: E402
 from defocus_depth.ros.messages.encode import image_message  # noqa: E402
 
 RNG = np.random.default_rng(2)

@@ -11,7 +11,7 @@ pytest.importorskip("sensor_msgs", reason="ROS message packages are not installe
 from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ImageError  # noqa: E402
-from defocus_depth.ros.messages.camera_info import CameraModel  # noqa: E402
+from defocus_depth.messages.camera_info import CameraModel  # noqa: E402
 from defocus_depth.ros.messages.points import POINT_DTYPE, point_cloud, ray_table  # noqa: E402
 from defocus_depth.types import CameraIntrinsics  # noqa: E402
 

@@ -1,4 +1,1 @@
-"""Messages ↔ arrays. Decoding reads any object with the fields of the message; encoding imports sensor_msgs.
-
-Import from the modules (`decode`, `encode`, `points`, `camera_info`, `bridge`): decoding must not need ROS.
-"""
+"""Messages of installed ROS packages: written from arrays, and images read through cv_bridge where there is one."""

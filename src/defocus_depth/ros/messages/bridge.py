@@ -10,9 +10,9 @@ import importlib
 import importlib.util
 
 from ...errors import ImageError
+from ...messages.decode import Unpack
+from ...messages.layout import Encoding, ImageMessage, packed_array
 from ...types import ImageArray
-from .decode import Unpack
-from .layout import Encoding, ImageMessage, packed_array
 
 
 def best_unpack() -> tuple[Unpack, str | None]:

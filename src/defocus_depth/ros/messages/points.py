@@ -15,8 +15,8 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 from ...errors import ImageError
+from ...messages.camera_info import CameraModel
 from ...types import FloatArray, ImageArray
-from .camera_info import CameraModel
 
 POINT_DTYPE = np.dtype([("x", np.float32), ("y", np.float32), ("z", np.float32), ("rgb", np.float32)])
 _PINHOLE_MODELS = ("plumb_bob", "rational_polynomial")

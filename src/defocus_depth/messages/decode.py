@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from ...errors import ImageError
-from ...types import ImageArray, Transfer
+from ..errors import ImageError
+from ..types import ImageArray, Transfer
 from .layout import ENCODINGS, Encoding, ImageMessage, checked_encoding, encoding_of, is_plain, packed_array
 
 Unpack = Callable[[ImageMessage, Encoding], ImageArray]

@@ -11,8 +11,8 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import ImageError
-from ...types import CameraIntrinsics
+from ..errors import ImageError
+from ..types import CameraIntrinsics
 
 UNDISTORTED = "plumb_bob"
 MAX_ASPECT_DIFFERENCE = 0.02

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from ...errors import ImageError
-from ...types import ImageArray, Transfer
+from ..errors import ImageError
+from ..types import ImageArray, Transfer
 
 
 class ImageMessage(Protocol):

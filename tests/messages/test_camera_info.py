@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ImageError  # noqa: E402
-from defocus_depth.ros.messages.camera_info import (  # noqa: E402
+from defocus_depth.messages.camera_info import (  # noqa: E402
     camera_info_for,
     camera_model,
     full_width_px,

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_depth.errors import ImageError
+from defocus_depth.messages.decode import decode_compressed, decode_image
+from defocus_depth.messages.layout import ENCODINGS, packed_array
 from defocus_depth.ros.messages import bridge
-from defocus_depth.ros.messages.decode import decode_compressed, decode_image
-from defocus_depth.ros.messages.layout import ENCODINGS, packed_array
 
 HEIGHT, WIDTH = 6, 8
 RNG = np.random.default_rng(5)

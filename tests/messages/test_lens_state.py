@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defocus_depth.errors import OpticsError
-from defocus_depth.ros.lens_state import MEMORY, LensState, LensStateBuffer, lens_state_from
+from defocus_depth.messages.lens_state import MEMORY, LensState, LensStateBuffer, lens_state_from
 
 
 def joint_state(names, positions, velocities=(), stamp_ns: int = 0):

@@ -1,0 +1,1 @@
+"""What ROS messages mean, whatever read them (rclpy, rosbags): decoding and lens state on plain attributes, no ROS."""
