@@ -49,6 +49,8 @@ class CropOptions:
     """Probability that a pair's first frame is the one focused nearer than the scene."""
     far_share: float = 0.2
     """Probability that the second is the one focused farther than the scene."""
+    siamese: bool = True
+    """False shows the same frame twice, through two cameras (an ablation): no second focus setting, no consistency."""
     trusted_deviation_px: float = 0.7
     """Deviation at which a teacher's target counts half."""
     upright_share: float = 0.7
@@ -165,6 +167,8 @@ def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: Aug
 def _choose_frames(rng: Rng, count: int, crops: CropOptions) -> list[int]:
     first = 0 if rng.random() < crops.near_share else int(rng.integers(1, count))
     second = count - 1 if rng.random() < crops.far_share else int(rng.integers(count))
+    if not crops.siamese:
+        return [first, first]
     return [first, second if second != first else (first + 1) % count]
 
 

@@ -16,6 +16,8 @@ from .sdnet import Defocus, SDNet
 
 NEAR_EMPHASIS = 0.4
 """Exponent of u/φ in DepthNet's pixel weights (`LossWeights.near_emphasis`): training's share of the way to AbsRel."""
+UNKNOWN_FOCUS_PX = 20.0
+"""φ that DepthNet is told where it is told nothing."""
 RATIO = 1.25
 """δ1's ratio: confidence is the probability that depth is right within this factor."""
 
@@ -26,6 +28,10 @@ class ModelOptions:
 
     sdnet_widths: tuple[int, ...] = (32, 64, 128, 192)
     depthnet_widths: tuple[int, ...] = (24, 48, 80, 104)
+    lens_conditioning: bool = True
+    """False hides the focus from DepthNet (an ablation): it has to guess φ, and so depth, from the picture alone."""
+    scale_factor: float = 1.0
+    """The published Laplace scale over the trained one; see `calibration.py`."""
 
 
 class ModelOutput(NamedTuple):
@@ -46,12 +52,15 @@ class DefocusModel(nn.Module):
         options = self.options = options or ModelOptions()
         self.sdnet = SDNet(options.sdnet_widths)
         self.depthnet = DepthNet(options.depthnet_widths, options.sdnet_widths[0])
+        self.hidden_focus_px = None if options.lens_conditioning else UNKNOWN_FOCUS_PX
 
     def estimate_px(
         self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]
     ) -> tuple[Defocus, InverseDepth]:
         """What the losses see: both networks' outputs at stride 4, in px."""
         defocus = self.sdnet(image)
+        if self.hidden_focus_px is not None:
+            focus_px = torch.full_like(focus_px, self.hidden_focus_px)
         return defocus, self.depthnet(defocus, focus_px)
 
     def forward(self, image: Float[Tensor, "b 3 h w"], lens: Float[Tensor, "b 2"]) -> ModelOutput:
@@ -62,6 +71,7 @@ class DefocusModel(nn.Module):
         location = upsample(inverse.u_px) / gain_map
         scale = upsample(inverse.scale_px) / gain_map
         inverse_depth = relative_median(location, scale)
+        scale = self.options.scale_factor * scale
         return ModelOutput(
             upsample(defocus.coc_px),
             1.0 / inverse_depth,

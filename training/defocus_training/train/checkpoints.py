@@ -59,8 +59,9 @@ def load_weights(path: Path) -> DefocusModel:
 
     try:
         with safe_open(path, "pt") as file:
-            options = {key: tuple(value) for key, value in json.loads(file.metadata()["model"]).items()}
-        model = DefocusModel(ModelOptions(**options))
+            options = json.loads(file.metadata()["model"])
+        widths = {key: tuple(value) for key, value in options.items() if isinstance(value, list)}
+        model = DefocusModel(ModelOptions(**options | widths))
         model.load_state_dict({name: _full(value) for name, value in load_file(path).items()})
     except Exception as error:  # safetensors raises its own, undocumented types
         raise ModelError(

@@ -16,6 +16,8 @@ from ..data.crops import CropOptions, Supervision
 from ..networks import ModelOptions
 from ..networks.model import NEAR_EMPHASIS
 
+Renderer = Literal["splat", "reblur"]
+
 
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,11 +53,16 @@ class TrainConfig(_Checked):
     supervision: Supervision = Field(
         default="self", description="self: the stacks' own frames; truth: exact depth (a yardstick)"
     )
-    init: Path | None = Field(default=None, description="weights to start from (safetensors)")
+    init: Path | Literal["released"] | None = Field(
+        default=None, description="weights to start from (safetensors); `released`: the package's"
+    )
     steps: int = Field(default=40_000, gt=0, description="optimiser steps in all")
     pairs_per_step: int = Field(default=16, gt=0, description="pairs of crops per step and process")
     photometric_every: int = Field(default=4, ge=0, description="steps between photometric terms; 0: never")
     photometric_pairs: int = Field(default=2, gt=0, description="pairs that are rendered in such a step")
+    photometric_renderer: Renderer = Field(
+        default="splat", description="splat: occlusion-aware; reblur: each pixel blurred by itself (an ablation)"
+    )
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup_steps: int = Field(default=300, ge=0)
     cooldown_steps: int = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,16 +13,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 from torch.utils.data import DataLoader
 
+from defocus_depth.inference.artifact import RELEASED_MODEL
+
 from ..data.crops import Pair, PoolPairs
 from ..data.photometric import PhotometricPair, PhotometricPairs
 from ..networks import DefocusModel
 from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
 from .config import TrainConfig
-from .photometric_step import photometric_losses
+from .photometric_step import RENDERERS, photometric_losses
 from .step import pair_losses, total_loss
 from .validation import validate, validation_batches
 
 PHOTOMETRIC_SEED = 77
+RELEASED_WEIGHTS = RELEASED_MODEL.with_suffix(".safetensors")
 
 
 def train(config: TrainConfig) -> dict[str, float]:
@@ -44,7 +48,7 @@ class _Run:
     def __init__(self, fabric: Fabric, config: TrainConfig) -> None:
         self.fabric, self.config, self.step = fabric, config, 0
         torch.manual_seed(config.seed)
-        model = load_weights(config.init) if config.init else DefocusModel(config.model)
+        model = _start(config)
         model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel[DefocusModel](model, config.ema_decay)
         self.average.model.to(fabric.device)
@@ -89,7 +93,7 @@ class _Run:
         terms = pair_losses(self.model, pair, self.config.losses)
         if self.config.photometric_every and self.step % self.config.photometric_every == 0:
             batch = self.fabric.to_device(next(self.photometric))
-            terms.update(photometric_losses(self.model, batch))
+            terms.update(photometric_losses(self.model, batch, RENDERERS[self.config.photometric_renderer]))
         loss = total_loss(terms, self.config.losses)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
@@ -121,6 +125,12 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     cool = min(1.0, (config.steps - step) / max(1, config.cooldown_steps))
     return config.learning_rate * warm * cool
+
+
+def _start(config: TrainConfig) -> DefocusModel:
+    if config.init is None:
+        return DefocusModel(config.model)
+    return load_weights(RELEASED_WEIGHTS if config.init == "released" else Path(config.init))
 
 
 def _launch(config: TrainConfig) -> Fabric:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,12 +13,18 @@ from ..losses import edge_aware_smoothness, extra_blur, photometric_error
 from ..networks import DefocusModel
 from ..networks.model import upsample
 from ..splatting.pixel_splats import splat_sweep
+from ..splatting.plain_reblur import reblur_sweep
+from .config import Renderer
 
+Render = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+RENDERERS: dict[Renderer, Render] = {"splat": splat_sweep, "reblur": reblur_sweep}
 COVERED = 0.9
 """Share of a pixel's light that must come from inside the crop."""
 
 
-def photometric_losses(model: DefocusModel, batch: PhotometricPair) -> dict[str, Float[Tensor, ""]]:
+def photometric_losses(
+    model: DefocusModel, batch: PhotometricPair, render: Render = splat_sweep
+) -> dict[str, Float[Tensor, ""]]:
     """*blur* (SDNet), *reconstruction* (DepthNet) and smoothness, unweighted; no ground truth anywhere.
 
     blur: the composite, splatted with SDNet's CoC of each image, must give that image.
@@ -29,8 +37,8 @@ def photometric_losses(model: DefocusModel, batch: PhotometricPair) -> dict[str,
     u = upsample(u_small)
     implied = batch.captured_focus_px[:, :, None, None] - u
     return {
-        "blur": _explains(batch, u, coc, batch.captured[:, :2]),
-        "reconstruction": _explains(batch, u, implied.abs(), batch.captured),
+        "blur": _explains(render, batch, (u, coc), batch.captured[:, :2]),
+        "reconstruction": _explains(render, batch, (u, implied.abs()), batch.captured),
         "smoothness": edge_aware_smoothness(
             u_small / batch.pair.focus_px[:, :1, None, None].clamp_min(1.0), batch.sharp
         ),
@@ -38,10 +46,8 @@ def photometric_losses(model: DefocusModel, batch: PhotometricPair) -> dict[str,
 
 
 def _explains(
-    batch: PhotometricPair,
-    u_px: Float[Tensor, "b 1 h w"],
-    coc_px: Float[Tensor, "b f h w"],
-    captured: Float[Tensor, "b f 3 h w"],
+    render: Render, batch: PhotometricPair, blur_px: tuple[Tensor, Tensor], captured: Float[Tensor, "b f 3 h w"]
 ) -> Float[Tensor, ""]:
-    rendered, coverage = splat_sweep(batch.sharp, u_px.detach(), extra_blur(coc_px, batch.sharp_coc_px))
+    u_px, coc_px = blur_px
+    rendered, coverage = render(batch.sharp, u_px.detach(), extra_blur(coc_px, batch.sharp_coc_px))
     return photometric_error(rendered, captured, (coverage > COVERED).float())
