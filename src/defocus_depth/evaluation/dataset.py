@@ -38,6 +38,8 @@ class Sample:
         focus_distance_m: > 0, inf allowed.
         truth_depth_m: float32 (H, W), NaN where unknown, in this image's pixels.
         origin: None where the sample is no frame of a focal stack.
+        stamp_ns: when the image was taken, where its source knows it.
+        stamp_ns: when the image was taken; None where the source says nothing.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Sample:
     truth_depth_m: FloatArray
     transfer: Transfer = "srgb"
     origin: StackFrame | None = None
+    stamp_ns: int | None = None
 
     @property
     def focus_dpt(self) -> float:
@@ -138,6 +141,7 @@ def _sample(stack: FocalStack, index: int) -> Sample:
         truth_depth_m=_truth_m(stack, index),
         transfer=stack.transfer,
         origin=StackFrame(stack, index),
+        stamp_ns=frame.stamp_ns,
     )
 
 

@@ -7,6 +7,7 @@ then interleaved chroma rows of the same `step`; `height` counts luma rows).
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,25 +95,32 @@ ENCODINGS: dict[str, Encoding] = {
 }
 
 
-def encoding_of(name: str) -> Encoding:
+DEPTH_ENCODINGS: dict[str, Encoding] = {
+    "16UC1": Encoding(1, np.uint16),
+    "mono16": Encoding(1, np.uint16),
+    "32FC1": Encoding(1, np.float32),
+}
+
+
+def encoding_of(name: str, table: Mapping[str, Encoding] = ENCODINGS) -> Encoding:
     """The table's entry for `name`.
 
     Raises:
         ImageError: no such encoding.
     """
     try:
-        return ENCODINGS[name]
+        return table[name]
     except KeyError:
-        raise ImageError(f"image encoding: expected one of {', '.join(ENCODINGS)}, got {name!r}") from None
+        raise ImageError(f"image encoding: expected one of {', '.join(table)}, got {name!r}") from None
 
 
-def checked_encoding(message: ImageMessage) -> Encoding:
+def checked_encoding(message: ImageMessage, table: Mapping[str, Encoding] = ENCODINGS) -> Encoding:
     """The message's encoding, after its size, step and amount of data were found to fit it.
 
     Raises:
         ImageError: unknown encoding, zero or odd size, step too small, too little data.
     """
-    encoding = encoding_of(message.encoding)
+    encoding = encoding_of(message.encoding, table)
     what = f"image {message.encoding} {message.width}x{message.height}"
     if message.width < 1 or message.height < 1:
         raise ImageError(f"{what}: size: expected at least 1x1, got {message.width}x{message.height}")

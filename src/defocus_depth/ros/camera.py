@@ -6,8 +6,8 @@ from typing import Any
 
 from ..errors import ImageError
 from ..messages.camera_info import CameraModel, camera_model, full_width_px
+from ..messages.rays import ray_table
 from ..types import FloatArray
-from .messages.points import ray_table
 
 _Key = tuple[Any, ...]
 

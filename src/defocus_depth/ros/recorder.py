@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-_HEADER_STAMP = {0: ">iI", 1: "<iI"}  # by the byte order that the CDR encapsulation names
-_ENCAPSULATION_BYTES = 4
+from ..messages.header import header_stamp_ns
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,3 @@ class Recorder:
             self.on_message(topic.name)
 
         return keep
-
-
-def header_stamp_ns(cdr: bytes) -> int:
-    """The stamp of a serialised message that begins with a std_msgs/Header."""
-    seconds, nanoseconds = struct.unpack_from(_HEADER_STAMP[cdr[1] & 1], cdr, _ENCAPSULATION_BYTES)
-    return seconds * 10**9 + nanoseconds

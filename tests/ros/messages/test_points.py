@@ -12,7 +12,8 @@ from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ImageError  # noqa: E402
 from defocus_depth.messages.camera_info import CameraModel  # noqa: E402
-from defocus_depth.ros.messages.points import POINT_DTYPE, point_cloud, ray_table  # noqa: E402
+from defocus_depth.messages.rays import ray_table  # noqa: E402
+from defocus_depth.ros.messages.points import POINT_DTYPE, point_cloud  # noqa: E402
 from defocus_depth.types import CameraIntrinsics  # noqa: E402
 
 WIDTH, HEIGHT = 64, 48
