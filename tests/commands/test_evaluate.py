@@ -11,7 +11,10 @@ from defocus_depth.commands.dispatch import main
 from defocus_depth.stacks import write_stack
 from defocus_depth.types import CameraIntrinsics, FocalStack, Frame, LensParameters
 
-KEYS = set("method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack".split())
+KEYS = set(
+    "method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack median_scaled "
+    "distance_bins texture edges error_histogram temporal calibration sparsification".split()
+)
 SIZE = (64, 96)
 
 

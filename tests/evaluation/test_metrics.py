@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from defocus_depth.errors import ConfigError
 from defocus_depth.evaluation import metrics
-from defocus_depth.evaluation.metrics import FIGURE_NAMES, DepthMaps, frame_figures, mean_figures
+from defocus_depth.evaluation.metrics import FIGURE_NAMES, DepthMaps, mean_figures
+from defocus_depth.evaluation.pixel_table import frame_figures
 
 PREDICTED = np.array([1.0, 2.5, 3.0, 8.0])
 TRUTH = np.array([1.0, 2.0, 4.0, 4.0])

@@ -9,7 +9,8 @@ from defocus_depth.errors import ConfigError
 from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.methods import network_method
 from defocus_depth.evaluation.report import Report, comparison_panels
-from defocus_depth.evaluation.run import evaluate_samples, summary
+from defocus_depth.evaluation.run import evaluate_samples
+from defocus_depth.evaluation.summary import summary
 
 
 def test_page_with_a_table_and_a_panel_per_frame(tmp_path: Path, write_plane, fake_estimator) -> None:

@@ -11,7 +11,9 @@ from defocus_depth.errors import ConfigError
 from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.methods import constant_method, network_method
 from defocus_depth.evaluation.metrics import FIGURE_NAMES
-from defocus_depth.evaluation.run import FrameResult, evaluate_samples, summary
+from defocus_depth.evaluation.results import FrameResult
+from defocus_depth.evaluation.run import evaluate_samples
+from defocus_depth.evaluation.summary import summary
 
 
 @pytest.fixture
@@ -44,9 +46,10 @@ def test_figures_of_a_known_prediction(samples: StackSamples, fake_estimator) ->
 def test_keys_are_exactly_the_agreed_ones(samples: StackSamples) -> None:
     figures = summary("constant", "all", list(evaluate_samples(samples, constant_method(samples.truths_m()), 0.5)), 0.5)
     assert set(figures) == set(
-        "method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack".split()
+        "method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack median_scaled "
+        "distance_bins texture edges error_histogram temporal calibration sparsification".split()
     )
-    assert figures["masked"] is None
+    assert (figures["masked"], figures["calibration"], figures["sparsification"]) == (None, None, None)
 
 
 def test_frames_without_any_figure_count_in_n_only() -> None:

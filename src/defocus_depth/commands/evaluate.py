@@ -22,7 +22,8 @@ from ..evaluation.methods import (
     zhuo_sim_method,
 )
 from ..evaluation.report import HEADINGS, Report, cell
-from ..evaluation.run import SUMMARY_FIGURES, evaluate_samples, summary
+from ..evaluation.run import evaluate_samples
+from ..evaluation.summary import SUMMARY_FIGURES, summary
 from ..inference import AUTO, EstimatorConfig, load_estimator
 from .dispatch import EXIT_OK, write_json
 

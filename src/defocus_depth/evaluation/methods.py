@@ -24,10 +24,16 @@ MethodName = Literal["network", "constant", "dff_sml", "zhuo_sim"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """Depth (m) and signed CoC (px) of a sample's image; `confidence` (0..1) where the method has one."""
+    """Depth (m) and signed CoC (px) of a sample's image.
+
+    Attributes:
+        confidence: (H, W) 0..1, where the method has one.
+        inv_depth_scale_dpt: (H, W) Laplace scale of the inverse depth, 1/m, where the method has one.
+    """
 
     maps: DepthMaps
     confidence: FloatArray | None = None
+    inv_depth_scale_dpt: FloatArray | None = None
 
 
 Predict = Callable[[Sample], Prediction]
@@ -38,7 +44,8 @@ def network_method(estimator: Estimator) -> Predict:
 
     def predict(sample: Sample) -> Prediction:
         estimate = estimator.estimate(sample.image, sample.lens, sample.focus_distance_m, transfer=sample.transfer)
-        return Prediction(DepthMaps(estimate.depth_m, estimate.coc_px), estimate.confidence)
+        maps = DepthMaps(estimate.depth_m, estimate.coc_px)
+        return Prediction(maps, estimate.confidence, estimate.inv_depth_scale_dpt)
 
     return predict
 

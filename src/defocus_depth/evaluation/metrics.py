@@ -1,7 +1,7 @@
 """Figures of one depth map against ground truth, and their mean over frames.
 
 The metric functions take equally shaped arrays of pixels that are already known to be valid (finite, > 0) and
-return NaN for no pixels. `frame_figures` chooses the pixels; data-set figures are means of per-frame figures.
+return NaN for no pixels. `pixel_table` computes them all at once; data-set figures are means of per-frame figures.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from ..errors import ConfigError
 
 Array = npt.NDArray[np.floating[Any]]
 DELTA_BASE = 1.25
@@ -81,34 +79,6 @@ class DepthMaps:
 
     depth_m: Array
     coc_px: Array
-
-
-def frame_figures(
-    predicted: DepthMaps, truth: DepthMaps, keep: npt.NDArray[np.bool_] | None = None
-) -> dict[str, float]:
-    """Every figure of `FIGURE_NAMES` for one frame; NaN where no pixel qualifies.
-
-    Args:
-        keep: (H, W), False drops the pixel from all figures (masking by confidence).
-
-    Every pixel with valid truth (finite, > 0) counts. `valid_fraction` is the part of those that is kept and
-    predicted (finite, > 0); the other figures are over that part.
-
-    Raises:
-        ConfigError: the maps' sizes differ.
-    """
-    shapes = {array.shape for array in (predicted.depth_m, predicted.coc_px, truth.depth_m, truth.coc_px)}
-    if len(shapes) != 1:
-        raise ConfigError(f"depth maps: expected equal sizes, got {sorted(shapes)}")
-    has_truth = is_depth(truth.depth_m)
-    chosen = has_truth & is_depth(predicted.depth_m)
-    if keep is not None:
-        chosen &= keep
-    predicted_m, truth_m = predicted.depth_m[chosen].astype(np.float64), truth.depth_m[chosen].astype(np.float64)
-    figures = {name: figure(predicted_m, truth_m) for name, figure in DEPTH_FIGURES.items()}
-    figures["coc_mae_px"] = coc_mae_px(predicted.coc_px[chosen], truth.coc_px[chosen])
-    figures["valid_fraction"] = _mean(chosen[has_truth].astype(np.float64))
-    return figures
 
 
 def is_depth(depth_m: Array) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,8 @@ from .dataset import Sample
 from .methods import Prediction
 from .metrics import is_depth
 from .pictures import Panel, save_panel
-from .run import SUMMARY_FIGURES, FrameResult
+from .results import FrameResult
+from .summary import SUMMARY_FIGURES
 
 HEADINGS = ("AbsRel ↓", "RMSE m ↓", "δ1 ↑", "δ2 ↑", "CoC px ↓", "valid")
 

@@ -16,7 +16,8 @@ from ..errors import ProcessError
 from ..evaluation.baselines import median_depth_m
 from ..evaluation.dataset import Sample
 from ..evaluation.methods import Prediction
-from ..evaluation.metrics import DepthMaps, abs_rel, frame_figures, is_depth, mean_figures
+from ..evaluation.metrics import DepthMaps, abs_rel, is_depth, mean_figures
+from ..evaluation.pixel_table import frame_figures
 from ..messages.decode import decode_image
 from ..messages.lens_state import LensStateBuffer, lens_state_from
 from ..types import FloatArray, ImageArray, LensParameters

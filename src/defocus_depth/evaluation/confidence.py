@@ -1,0 +1,161 @@
+"""Whether a method knows how wrong it is: calibration of its confidence and scale, and sparsification.
+
+Pixels count that have truth, a prediction and a finite confidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from ..types import FloatArray
+from .metrics import DELTA_BASE
+
+Array = npt.NDArray[np.float64]
+
+RELIABILITY_BINS = 10
+SPARSIFICATION_STEPS = 20
+"""The curve has a point for each of the fractions 0, 1/20 … 19/20 of left-out pixels."""
+_RANKS = 4096
+_COVERAGES = (0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class ConfidenceFigures:
+    """Of one frame; NaN where no pixel qualifies.
+
+    Attributes:
+        reliability: (`RELIABILITY_BINS`, 3): pixels, sum of confidence, pixels within a factor of 1.25, per bin of
+            confidence.
+        sparsification: (`SPARSIFICATION_STEPS`,) AbsRel of what remains without the least confident fraction.
+        oracle: the same when the largest errors are left out first.
+        coverage_50, coverage_90: fraction of true inverse depths in the central interval of that probability about
+            the published one; NaN for methods without a scale.
+    """
+
+    reliability: Array
+    sparsification: Array
+    oracle: Array
+    coverage_50: float = math.nan
+    coverage_90: float = math.nan
+
+    @property
+    def ause_abs_rel(self) -> float:
+        """`ause` of the two curves."""
+        return ause(self.sparsification, self.oracle)
+
+    @property
+    def confident_half_abs_rel(self) -> float:
+        """AbsRel of the more confident half of the pixels."""
+        return float(self.sparsification[SPARSIFICATION_STEPS // 2])
+
+
+def confidence_figures(
+    confidence: FloatArray, predicted_m: FloatArray, truth_m: FloatArray, inv_depth_scale_dpt: FloatArray | None = None
+) -> ConfidenceFigures:
+    """All of it for one frame, from one pass over its pixels.
+
+    Args:
+        confidence: (H, W) 0..1, meant as P(max(d̂/d, d/d̂) < 1.25); NaN where there is none.
+        predicted_m, truth_m: (H, W) depth in metres; only finite values > 0 count.
+        inv_depth_scale_dpt: (H, W) Laplace scale of the inverse depth, 1/m; None where the method gives none.
+    """
+    maps = tuple(np.ascontiguousarray(a, np.float32).ravel() for a in (confidence, predicted_m, truth_m))
+    scale = np.zeros(0, np.float32) if inv_depth_scale_dpt is None else np.ascontiguousarray(inv_depth_scale_dpt)
+    reliability, ranks, inside = np.zeros((RELIABILITY_BINS, 3)), np.zeros((_RANKS, 2)), np.zeros(len(_COVERAGES))
+    half_widths = np.array([interval_half_width(1.0, coverage) for coverage in _COVERAGES])
+    errors = np.empty(maps[0].size, np.float32)
+    count = _collect(maps, scale.astype(np.float32, copy=False).ravel(), half_widths, reliability, ranks, inside,
+                     errors)  # fmt: skip
+    coverage = inside / count if count and scale.size else np.full(len(_COVERAGES), math.nan)
+    by_confidence = _remaining_means(ranks[::-1, 0], ranks[::-1, 1])
+    return ConfidenceFigures(reliability, by_confidence, oracle_curve(errors[:count]), *map(float, coverage))
+
+
+def interval_half_width(scale: float, coverage: float) -> float:
+    """Half the width of the central interval that holds a Laplace variable with probability `coverage`: b·ln(1/(1−q)).
+
+    From its distribution function; Kotz, Kozubowski & Podgórski, "The Laplace Distribution and Generalizations",
+    2001, section 2.1.
+    """
+    return scale * math.log(1 / (1 - coverage))
+
+
+def expected_calibration_error(reliability: Array) -> float:
+    """Mean of |confidence − accuracy| over bins of confidence, weighted by their pixels (ECE).
+
+    Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015; Guo et al., arXiv
+    1706.04599, equation 3. Accuracy here is δ1, which the confidence is the probability of.
+
+    Args:
+        reliability: (bins, 3) as in `ConfidenceFigures`, of one frame or added up over frames.
+    """
+    pixels, confidence, hits = reliability.T
+    return float(np.abs(confidence - hits).sum() / pixels.sum()) if pixels.sum() else math.nan
+
+
+def sparsification_curve(confidence: npt.NDArray[Any], errors: npt.NDArray[Any]) -> Array:
+    """Mean error of what remains when the least confident k/20 of the pixels are left out, k = 0 … 19.
+
+    Ilg et al., arXiv 1802.07095, section 5.1 (not normalised, as Poggi et al., arXiv 2005.06209). Equal confidences
+    share their mean error. The plain form, which sorts; `confidence_figures` ranks by 4096 steps of confidence.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    _, tie, counts = np.unique(-confidence[order], return_inverse=True, return_counts=True)
+    return _remaining_means(counts, np.bincount(tie.ravel(), errors[order], counts.size))
+
+
+def oracle_curve(errors: npt.NDArray[Any]) -> Array:
+    """`sparsification_curve` of a perfect ranking: the largest errors are left out first. Ilg et al., as there."""
+    return _remaining_means(np.ones(errors.size), np.sort(errors))
+
+
+def ause(curve: Sequence[float] | Array, oracle: Sequence[float] | Array) -> float:
+    """Area under the sparsification error, curve − oracle, over the fraction left out (mean of its points).
+
+    Ilg et al., arXiv 1802.07095, section 5.1. 0 is a perfect ranking; in units of the error.
+    """
+    return float(np.mean(np.asarray(curve) - np.asarray(oracle)))
+
+
+def _remaining_means(counts: npt.NDArray[Any], sums: npt.NDArray[Any]) -> Array:
+    """Mean error of the first 1 − k/20 of the pixels, given in groups that are cut in proportion; best group first."""
+    total = counts.sum()
+    if not total:
+        return np.full(SPARSIFICATION_STEPS, math.nan)
+    kept = total * (1 - np.arange(SPARSIFICATION_STEPS) / SPARSIFICATION_STEPS)
+    reached = np.concatenate([[0], np.cumsum(counts, dtype=np.float64)])
+    return np.interp(kept, reached, np.concatenate([[0], np.cumsum(sums, dtype=np.float64)])) / kept
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _collect(maps: Any, scale: Any, half_widths: Any, reliability: Any, ranks: Any, inside: Any, errors: Any) -> int:
+    """Fill `reliability`, `ranks` (pixels and errors per step of confidence), `inside` and `errors`; count pixels."""
+    confidence, predicted_m, truth_m = maps
+    count = 0
+    for pixel in range(truth_m.size):
+        sure, found, true = float(confidence[pixel]), float(predicted_m[pixel]), float(truth_m[pixel])
+        if not (0 < true < np.inf and 0 < found < np.inf and abs(sure) < np.inf):
+            continue
+        error = abs(found - true) / true
+        place = min(max(sure, 0.0), 1.0)
+        group = reliability[min(int(place * RELIABILITY_BINS), RELIABILITY_BINS - 1)]
+        group[0] += 1
+        group[1] += sure
+        group[2] += max(found / true, true / found) < DELTA_BASE
+        rank = ranks[min(int(place * _RANKS), _RANKS - 1)]
+        rank[0] += 1
+        rank[1] += error
+        if scale.size:
+            difference = abs(1 / found - 1 / true)
+            for level in range(half_widths.size):
+                inside[level] += difference <= scale[pixel] * half_widths[level]
+        errors[count] = error
+        count += 1
+    return count

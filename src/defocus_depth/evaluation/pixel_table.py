@@ -1,0 +1,202 @@
+"""Every figure of a frame from one pass over its pixels.
+
+The pass adds up errors per cell: distance bin × texture level × edge or not × kept or not. Sums over cells give the
+figures of any of these parts, sums over frames the figures of all their pixels. `metrics` holds the plain definition
+of each figure; this is their fast twin (2 ms for 640x480, where the definitions one by one take a hundred).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from ..errors import ConfigError
+from .metrics import DELTA_BASE, DepthMaps
+
+Sums = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.uint8]
+
+DISTANCE_EDGES_M = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+TEXTURE_NAMES = ("textureless", "weak", "strong")
+EDGE_NAMES = ("interior", "edge")
+PART_AXES = {"distance_bins": 0, "texture": 1, "edges": 2}
+"""Axes of a table of sums: distance bin, texture level, depth edge, kept after masking; the last holds `STATISTICS`."""
+STATISTICS = (
+    "truth", "predicted", "rel", "sq_rel", "sq", "sq_log", "abs", "sq_inverse", "delta1", "delta2", "delta3", "coc"
+)  # fmt: skip
+TABLE_SHAPE = (len(DISTANCE_EDGES_M) + 1, len(TEXTURE_NAMES), len(EDGE_NAMES), 2, len(STATISTICS))
+
+HISTOGRAM_OCTAVES = 2
+HISTOGRAM_BINS = 32
+"""Of log2(d̂/d) within ± `HISTOGRAM_OCTAVES`; one more bin at each end holds what lies beyond."""
+
+
+@dataclass(frozen=True)
+class PixelTable:
+    """What one frame's pixels add up to.
+
+    Attributes:
+        sums: float64 of `TABLE_SHAPE`.
+        histogram: float64 (`HISTOGRAM_BINS` + 2,), pixels per bin of log2(d̂/d).
+        depths_m: float32 (2, n), predicted and true depth of every pixel that has both, in the image's order.
+    """
+
+    sums: Sums
+    histogram: Sums
+    depths_m: npt.NDArray[np.float32]
+
+
+def distance_bin_names() -> tuple[str, ...]:
+    """`0-0.5`, `0.5-1` … `10-inf`: metres of true depth, the lower end inclusive."""
+    edges = ["0", *(f"{edge:g}" for edge in DISTANCE_EDGES_M), "inf"]
+    return tuple(f"{low}-{high}" for low, high in zip(edges[:-1], edges[1:], strict=True))
+
+
+def part_names(part: str) -> tuple[str, ...]:
+    """The names of the parts along an axis of `PART_AXES`, in order."""
+    return {"distance_bins": distance_bin_names(), "texture": TEXTURE_NAMES, "edges": EDGE_NAMES}[part]
+
+
+def tabulate(
+    predicted: DepthMaps,
+    truth: DepthMaps,
+    keep: npt.NDArray[np.bool_] | None = None,
+    texture: Labels | None = None,
+    edges: Labels | None = None,
+) -> PixelTable:
+    """Add up the errors of one frame's pixels; every pixel with valid truth (finite, > 0) counts.
+
+    Args:
+        keep: (H, W), False where masking by confidence drops the pixel; None keeps all.
+        texture: (H, W) indices into `TEXTURE_NAMES`; None: all 0.
+        edges: (H, W) indices into `EDGE_NAMES`; None: all 0.
+
+    Raises:
+        ConfigError: the maps' sizes differ.
+    """
+    arrays = (predicted.depth_m, truth.depth_m, predicted.coc_px, truth.coc_px)
+    shapes = {array.shape for array in (*arrays, *(a for a in (keep, texture, edges) if a is not None))}
+    if len(shapes) != 1:
+        raise ConfigError(f"depth maps: expected equal sizes, got {sorted(shapes)}")
+    dtype = np.result_type(np.float32, *arrays)
+    maps = tuple(np.ascontiguousarray(array, dtype).ravel() for array in arrays)
+    sums = np.zeros(TABLE_SHAPE)
+    histogram = np.zeros(HISTOGRAM_BINS + 2)
+    depths_m = np.empty((2, maps[0].size), np.float32)
+    cells = _cells(predicted.depth_m.shape, keep, texture, edges).ravel()
+    count = _add_up(maps, cells, np.array(DISTANCE_EDGES_M), sums.reshape(TABLE_SHAPE[0], -1, TABLE_SHAPE[-1]),
+                    histogram, depths_m)  # fmt: skip
+    return PixelTable(sums, histogram, depths_m[:, :count])
+
+
+def figures_from(sums: Sums) -> dict[str, float]:
+    """The figures of `metrics.FIGURE_NAMES` from the (`STATISTICS`,) sums over some pixels; NaN for none.
+
+    Each equals its definition in `metrics` applied to these pixels.
+    """
+    s = dict(zip(STATISTICS, map(float, sums), strict=True))
+    n = s["predicted"] or math.nan
+    return {
+        "abs_rel": s["rel"] / n,
+        "sq_rel": s["sq_rel"] / n,
+        "rmse_m": math.sqrt(s["sq"] / n),
+        "rmse_log": math.sqrt(s["sq_log"] / n),
+        "mae_m": s["abs"] / n,
+        "irmse_dpt": math.sqrt(s["sq_inverse"] / n),
+        "delta1": s["delta1"] / n,
+        "delta2": s["delta2"] / n,
+        "delta3": s["delta3"] / n,
+        "coc_mae_px": s["coc"] / n,
+        "valid_fraction": s["predicted"] / (s["truth"] or math.nan),
+    }
+
+
+def all_pixels(sums: Sums) -> Sums:
+    """(`STATISTICS`,) sums over all cells of a table."""
+    return sums.sum(axis=(0, 1, 2, 3))
+
+
+def kept_pixels(sums: Sums) -> Sums:
+    """(`STATISTICS`,) sums over the kept cells; `truth` counts all pixels, so that `valid_fraction` tells the loss."""
+    kept = sums[..., 1, :].sum(axis=(0, 1, 2))
+    kept[0] = all_pixels(sums)[0]
+    return kept
+
+
+def part_sums(sums: Sums, part: str) -> Sums:
+    """(names, `STATISTICS`) sums along one axis of `PART_AXES`."""
+    return sums.sum(axis=tuple(axis for axis in range(4) if axis != PART_AXES[part]))
+
+
+def frame_figures(
+    predicted: DepthMaps, truth: DepthMaps, keep: npt.NDArray[np.bool_] | None = None
+) -> dict[str, float]:
+    """Every figure of `metrics.FIGURE_NAMES` for one frame; NaN where no pixel qualifies.
+
+    Args:
+        keep: (H, W), False drops the pixel from all figures (masking by confidence).
+
+    `valid_fraction` is the part of the pixels with valid truth that is kept and predicted (finite, > 0); the other
+    figures are over that part.
+
+    Raises:
+        ConfigError: the maps' sizes differ.
+    """
+    sums = tabulate(predicted, truth, keep).sums
+    return figures_from(all_pixels(sums) if keep is None else kept_pixels(sums))
+
+
+def _cells(
+    shape: tuple[int, ...], keep: npt.NDArray[np.bool_] | None, texture: Labels | None, edges: Labels | None
+) -> Labels:
+    """Each pixel's index into the texture, edge and kept axes taken together."""
+    cells = np.zeros(shape, np.uint8) if texture is None else texture * np.uint8(4)
+    if edges is not None:
+        cells += edges * np.uint8(2)
+    cells += np.uint8(1) if keep is None else keep.view(np.uint8)
+    return cells
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_up(maps: Any, cells: Any, edges_m: Any, sums: Any, histogram: Any, depths_m: Any) -> int:
+    """Fill `sums` (distance bin, cell, statistic), `histogram` and `depths_m`; returns the number of its pixels."""
+    predicted_m, truth_m, predicted_px, truth_px = maps
+    delta1, delta2, delta3 = DELTA_BASE, DELTA_BASE**2, DELTA_BASE**3
+    per_bin = HISTOGRAM_BINS / (2 * HISTOGRAM_OCTAVES * math.log(2.0))
+    count = 0
+    for pixel in range(truth_m.size):
+        true, found = float(truth_m[pixel]), float(predicted_m[pixel])
+        if not (0 < true < np.inf):
+            continue
+        distance = 0
+        while distance < edges_m.size and true >= edges_m[distance]:
+            distance += 1
+        cell = sums[distance, cells[pixel]]
+        cell[0] += 1
+        if not (0 < found < np.inf):
+            continue
+        error, ratio = abs(found - true), found / true
+        log = math.log(ratio)
+        inverse = 1 / found - 1 / true
+        either = max(ratio, true / found)
+        cell[1] += 1
+        cell[2] += error / true
+        cell[3] += error * error / true
+        cell[4] += error * error
+        cell[5] += log * log
+        cell[6] += error
+        cell[7] += inverse * inverse
+        cell[8] += either < delta1
+        cell[9] += either < delta2
+        cell[10] += either < delta3
+        cell[11] += abs(predicted_px[pixel] - truth_px[pixel])
+        place = math.floor(log * per_bin) + HISTOGRAM_BINS // 2 + 1
+        histogram[int(min(max(place, 0), HISTOGRAM_BINS + 1))] += 1
+        depths_m[0, count], depths_m[1, count] = found, true
+        count += 1
+    return count
