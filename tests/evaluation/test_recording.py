@@ -11,7 +11,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from defocus_depth.errors import ConfigError
-from defocus_depth.evaluation.playback import RecordedMessage, open_bag
+from defocus_depth.evaluation.bags.reader import RecordedMessage, open_bag
 from defocus_depth.evaluation.recording import rounded_floats, write_mcap
 
 STORE = get_typestore(Stores.ROS2_JAZZY)

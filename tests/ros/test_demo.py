@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from defocus_depth.errors import ProcessError  # noqa: E402
-from defocus_depth.evaluation.playback import open_bag  # noqa: E402
+from defocus_depth.evaluation.bags.reader import open_bag  # noqa: E402
 from defocus_depth.optics import coc_from_inverse_depth  # noqa: E402
 from defocus_depth.ros import demo_session as topics  # noqa: E402
 from defocus_depth.ros.demo_bag import write_demo_bag  # noqa: E402

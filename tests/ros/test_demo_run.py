@@ -12,7 +12,7 @@ import cv2
 import psutil
 import pytest
 
-from defocus_depth.evaluation.playback import open_bag
+from defocus_depth.evaluation.bags.reader import open_bag
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 TIMEOUT_S = 400  # the first run compiles the renderer

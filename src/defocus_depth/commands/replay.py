@@ -12,7 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ..errors import RosUnavailableError
-from ..evaluation.playback import Moment, Pace, open_bag
+from ..evaluation.bags.reader import open_bag
+from ..evaluation.playback import Moment, Pace
 from .dispatch import EXIT_OK, write_json
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
-from ..evaluation.playback import RecordedMessage
+from ..evaluation.bags.reader import RecordedMessage
 from ..evaluation.recording import rounded_floats, write_mcap
 from .demo_session import TOPICS, Session
 from .recorder import Received, Wanted

@@ -19,7 +19,8 @@ from rclpy.utilities import try_shutdown
 from rosgraph_msgs.msg import Clock
 
 from ..errors import BagError
-from ..evaluation.playback import Moment, OpenBag, Pace, RecordedTopic, SteadyTimer, paced
+from ..evaluation.bags.reader import OpenBag, RecordedTopic
+from ..evaluation.playback import Moment, Pace, SteadyTimer, paced
 
 _LOOK_S = 0.02
 _DELIVERY_S = 5.0
