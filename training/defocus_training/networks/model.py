@@ -69,9 +69,8 @@ class DefocusModel(nn.Module):
         defocus, inverse = self.estimate_px(image, gain * focus)
         gain_map, focus_map = gain.view(-1, 1, 1, 1), focus.view(-1, 1, 1, 1)
         location = upsample(inverse.u_px) / gain_map
-        scale = upsample(inverse.scale_px) / gain_map
+        scale = self.options.scale_factor * upsample(inverse.scale_px) / gain_map
         inverse_depth = relative_median(location, scale)
-        scale = self.options.scale_factor * scale
         return ModelOutput(
             upsample(defocus.coc_px),
             1.0 / inverse_depth,

@@ -1,0 +1,146 @@
+"""Scores every method on a data set, for docs/results.md.
+
+    python benchmarks/measure_results.py "path-traced robot" STACKS --json docs/results/path_traced_robot.json \
+        --twin runs/truth/model.onnx
+
+The same frames go to every method: one image for the networks and Zhuo-Sim, the whole stack for depth from focus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import track
+
+from defocus_depth.commands.dispatch import write_json
+from defocus_depth.evaluation.dataset import Sample, StackSamples
+from defocus_depth.evaluation.methods import (
+    Predict,
+    Prediction,
+    constant_method,
+    depth_from_focus_method,
+    network_method,
+    zhuo_sim_method,
+)
+from defocus_depth.evaluation.run import evaluate_samples
+from defocus_depth.evaluation.summary import summary
+from defocus_depth.inference import AUTO, EstimatorConfig, load_artifact, load_estimator
+from defocus_depth.types import FloatArray
+
+HEADLINE = ("abs_rel", "rmse_m", "delta1", "coc_mae_px", "valid_fraction")
+TEXTURED_DEVIATION = 0.02
+"""Luminance deviation in 9×9 pixels of the sharp picture from which a pixel counts as textured."""
+WINDOW = (9, 9)
+MIN_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """Score the network, its supervised twin and the classical baselines."""
+
+    name: tyro.conf.Positional[str]
+    """What the data set is called in the report."""
+    stacks: tyro.conf.Positional[Path]
+    """Folder of focal stacks with ground truth."""
+    json: Path
+    """File to write."""
+    model: Path | None = None
+    """Model to score; the released one if not given."""
+    twin: Path | None = None
+    """The supervised twin's model (ONNX)."""
+    frame: str = "first"
+    """Frame of each stack that single-image methods see."""
+    per_group: bool = False
+    """Figures per source as well: a stack's name without the number at its end."""
+
+
+def main(options: Options) -> None:
+    """Score, and write what the report needs."""
+    samples = StackSamples(options.stacks, options.frame)
+    methods = _methods(options, samples)
+    scored = {name: _scored(options, samples, predict) for name, predict in track(methods.items(), options.name)}
+    figures = {
+        "name": options.name,
+        "frames": len(samples),
+        "model_sha256": load_artifact(options.model).sidecar.sha256,
+        "methods": scored,
+    }
+    write_json(options.json, figures)
+    console = Console()
+    for name, row in scored.items():
+        console.print(name, {key: None if row[key] is None else round(row[key], 4) for key in HEADLINE})
+
+
+def _methods(options: Options, samples: StackSamples) -> dict[str, Predict]:
+    methods = {"network": network_method(load_estimator(options.model, AUTO, EstimatorConfig()))}
+    if options.twin is not None:
+        methods["twin"] = network_method(load_estimator(options.twin, AUTO, EstimatorConfig()))
+    methods["constant"] = constant_method(samples.truths_m())
+    methods["zhuo_sim"] = zhuo_sim_method()
+    methods["dff_sml"] = depth_from_focus_method()
+    return methods
+
+
+def _scored(options: Options, samples: StackSamples, predict: Predict) -> dict[str, Any]:
+    textured: list[dict[str, float]] = []
+
+    def remember(sample: Sample, prediction: Prediction, _: object) -> None:
+        textured.append(_on_textured(sample, prediction))
+
+    results = list(evaluate_samples(samples, predict, MIN_CONFIDENCE, remember))
+    figures = summary("network", options.frame, results, MIN_CONFIDENCE)
+    kept = {key: figures[key] for key in (*HEADLINE, "median_scaled", "distance_bins", "texture", "edges")}
+    kept |= {key: figures[key] for key in ("calibration", "sparsification")}
+    kept["textured"] = {key: _mean([row[key] for row in textured]) for key in textured[0]}
+    if options.per_group:
+        kept["sources"] = _by_source(figures["per_stack"])
+    return kept
+
+
+def _on_textured(sample: Sample, prediction: Prediction) -> dict[str, float]:
+    """Over textured pixels, and over the half of them that the method is surer of."""
+    chosen = _textured(sample) & np.isfinite(sample.truth_depth_m) & np.isfinite(prediction.maps.depth_m)
+    errors = np.abs(prediction.maps.depth_m / sample.truth_depth_m - 1)
+    figures = {"fraction": float(chosen.mean()), "abs_rel": _mean(errors[chosen])}
+    if prediction.confidence is not None and chosen.any():
+        sure = chosen & (prediction.confidence >= np.median(prediction.confidence[chosen]))
+        figures["confident_half_abs_rel"] = _mean(errors[sure])
+    return figures
+
+
+def _textured(sample: Sample) -> np.ndarray:
+    """From `sharp.png` beside the stack where there is one, else from the picture itself."""
+    sharp = None if sample.origin is None else cv2.imread(str(sample.origin.stack.path / "sharp.png"))
+    picture = sample.image if sharp is None else sharp[..., ::-1]
+    luminance = picture.reshape(*picture.shape[:2], -1).mean(2).astype(np.float32) / np.iinfo(picture.dtype).max
+    variance = cv2.blur(luminance**2, WINDOW) - cv2.blur(luminance, WINDOW) ** 2
+    return variance >= TEXTURED_DEVIATION**2
+
+
+def _by_source(stacks: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    sources: dict[str, list[dict[str, Any]]] = {}
+    for stack in stacks:
+        sources.setdefault(_source(stack["name"]), []).append(stack)
+    return {
+        source: {"n": len(rows), **{key: _mean([row[key] for row in rows]) for key in HEADLINE}}
+        for source, rows in sources.items()
+    }
+
+
+def _source(name: str) -> str:
+    return name.rstrip("0123456789").rstrip("-_") or name
+
+
+def _mean(values: FloatArray | list[float]) -> float:
+    array = np.asarray(values, np.float64)
+    return float(array.mean()) if array.size else float("nan")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

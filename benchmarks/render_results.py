@@ -1,0 +1,187 @@
+"""Writes docs/results.md and its pictures from the JSON files in docs/results.
+
+    python benchmarks/render_results.py
+
+Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py` and `defocus_training fit --json`; nothing is
+typed in by hand but the published rows, which name their source. A section without its file is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = ROOT / "docs/results"
+IMAGES = ROOT / "docs/images"
+REPORT = ROOT / "docs/results.md"
+METHODS = {
+    "network": "**network, one image, self-supervised**",
+    "twin": "its supervised twin, one image",
+    "fused": "network, all frames fused",
+    "constant": "constant (the set's median)",
+    "zhuo_sim": "Zhuo-Sim edge defocus, one image",
+    "dff_sml": "sum-modified-Laplacian depth from focus, all frames",
+}
+COLUMNS = {"abs_rel": "AbsRel", "rmse_m": "RMSE m", "delta1": "δ1", "coc_mae_px": "CoC px"}
+PUBLISHED = """\
+Published figures under DEReD's NYUv2 protocol, **on other images**:
+
+| method | images in | labels | RMSE m | AbsRel | δ1 |
+| --- | --- | --- | --- | --- | --- |
+| DEReD | 5 | none | .325 | .170 | .950 |
+| Defocus-Net (self + all-in-focus) | 1 | none | .623 | .176 | .732 |
+| Gur & Wolf | 1 | none | .649 | .184 | .720 |
+| DFV | 5 | depth | .232 | – | .967 |
+"""
+
+
+def main() -> None:
+    """Read what is there, write the report."""
+    sets = [_read(path) for path in sorted(FIGURES.glob("set_*.json"))]
+    sections = ["# Results", _preamble(sets), *map(_set_section, sets), *_optional_sections()]
+    REPORT.write_text("\n\n".join(section.strip() for section in sections if section) + "\n", encoding="utf-8")
+
+
+def _preamble(sets: Iterable[Mapping[str, Any]]) -> str:
+    models = sorted({figures["model_sha256"][:12] for figures in sets})
+    return (
+        "Made by `benchmarks/render_results.py` from the JSON in `docs/results/`. Every method sees the same frames; "
+        "single-image methods see the frame focused nearest. Figures are means over frames of all pixels with truth, "
+        f"unmasked. Model: `{', '.join(models)}…`."
+    )
+
+
+def _set_section(figures: Mapping[str, Any]) -> str:
+    methods = figures["methods"]
+    head = f"## {figures['name']} ({figures['frames']} frames)"
+    parts = [head, _method_table(methods), _textured_table(methods), _confidence(figures), _sources(methods)]
+    if "protocol" in figures["name"]:
+        parts.append(PUBLISHED)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _method_table(methods: Mapping[str, Any]) -> str:
+    rows = [[METHODS[name], *(_cell(row[key]) for key in COLUMNS)] for name, row in _ordered(methods)]
+    return _table(["method", *COLUMNS.values()], rows)
+
+
+def _textured_table(methods: Mapping[str, Any]) -> str:
+    fraction = methods["network"]["textured"]["fraction"]
+    rows = [
+        [METHODS[name], _cell(row["textured"]["abs_rel"]), _cell(row["textured"].get("confident_half_abs_rel"))]
+        for name, row in _ordered(methods)
+    ]
+    text = f"Textured pixels (luminance deviation ≥ 0.02 in 9×9 of the sharp picture; {fraction:.0%} of all):"
+    return f"{text}\n\n" + _table(["method", "AbsRel", "of the more confident half"], rows)
+
+
+def _confidence(figures: Mapping[str, Any]) -> str:
+    network = figures["methods"]["network"]
+    calibration, sparsification = network["calibration"], network["sparsification"]
+    picture = _confidence_picture(figures["name"], calibration, sparsification)
+    return (
+        f"Confidence: 50 % intervals cover {calibration['coverage_50']:.1%}, 90 % intervals "
+        f"{calibration['coverage_90']:.1%}; mean confidence {calibration['mean_confidence']:.3f} against δ1 "
+        f"{network['delta1']:.3f}; the more confident half of the pixels has AbsRel "
+        f"{_cell(sparsification['confident_half_abs_rel'])}, all have {_cell(network['abs_rel'])}.\n\n"
+        f"![reliability and sparsification]({picture})"
+    )
+
+
+def _sources(methods: Mapping[str, Any]) -> str:
+    sources = methods["network"].get("sources")
+    if not sources or len(sources) < 2:
+        return ""
+    constant = methods["constant"]["sources"]
+    rows = [
+        [source, str(row["n"]), *(_cell(row[key]) for key in COLUMNS), _cell(constant[source]["abs_rel"])]
+        for source, row in sources.items()
+    ]
+    return "By source:\n\n" + _table(["source", "frames", *COLUMNS.values(), "constant's AbsRel"], rows)
+
+
+def _optional_sections() -> list[str]:
+    sections = {
+        "learning_curve": _learning_curve,
+        "ablations": _ablations,
+        "fit": _fit,
+        "refine": _refine,
+    }
+    return [make(_read(path)) for name, make in sections.items() if (path := FIGURES / f"{name}.json").exists()]
+
+
+def _ablations(figures: Mapping[str, Any]) -> str:
+    rows = [[row["name"], *(_cell(row[key]) for key in COLUMNS)] for row in figures["variants"]]
+    text = (
+        f"Runs of {figures['steps']} steps ({figures['images']} images) from random weights that differ in one thing, "
+        "scored on simulated `robot` stacks, one image. Short runs rank choices; they do not show what a long training "
+        "reaches, and differences of a few per cent are within the noise of the seed."
+    )
+    return f"## Ablations\n\n{text}\n\n" + _table(["variant", *COLUMNS.values()], rows)
+
+
+def _learning_curve(figures: Mapping[str, Any]) -> str:
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    for axis, key, label in zip(axes, ("coc_mae_px", "abs_rel"), ("CoC error, px", "AbsRel"), strict=True):
+        axis.plot([p["images"] / 1e3 for p in figures["points"]], [p[key] for p in figures["points"]], "o-")
+        axis.set(xscale="log", xlabel="thousand training crops", ylabel=label)
+        axis.grid(alpha=0.3)
+    figure.savefig(IMAGES / "learning_curve.png", dpi=110)
+    return f"## Learning curve\n\n{figures['text']}\n\n![learning curve](images/learning_curve.png)"
+
+
+def _fit(figures: Mapping[str, Any]) -> str:
+    columns = ["stack", "AbsRel, textured", "AbsRel", "textured", "held-out PSNR dB"]
+    keys = ("abs_rel_textured", "abs_rel", "textured_fraction", "held_out_psnr_db")
+    rows = [[row["name"], *(_cell(row.get(key)) for key in keys)] for row in figures["stacks"]]
+    return f"## Fit\n\n{figures['text']}\n\n" + _table(columns, rows)
+
+
+def _refine(figures: Mapping[str, Any]) -> str:
+    rows = [[row["name"], _cell(row["before_psnr_db"]), _cell(row["after_psnr_db"])] for row in figures["stacks"]]
+    return f"## Refining on real stacks\n\n{figures['text']}\n\n" + _table(["stack", "before dB", "after dB"], rows)
+
+
+def _confidence_picture(name: str, calibration: Mapping[str, Any], sparsification: Mapping[str, Any]) -> str:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    bins = calibration["reliability"]
+    left.plot([0, 1], [0, 1], color="0.7")
+    left.plot([b["confidence"] for b in bins], [b["delta1"] for b in bins], "o-")
+    left.set(xlabel="confidence", ylabel="measured δ1", xlim=(0, 1), ylim=(0, 1))
+    right.plot(sparsification["left_out"], sparsification["abs_rel"], label="by confidence")
+    right.plot(sparsification["left_out"], sparsification["oracle_abs_rel"], color="0.6", label="by true error")
+    right.set(xlabel="fraction left out", ylabel="AbsRel of the rest", ylim=(0, None))
+    right.legend(frameon=False)
+    file = f"confidence_{''.join(c if c.isalnum() else '_' for c in name)}.png"
+    figure.savefig(IMAGES / file, dpi=110)
+    plt.close(figure)
+    return f"images/{file}"
+
+
+def _ordered(methods: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, methods[name]) for name in METHODS if name in methods]
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
