@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from rich.console import Console
 from rich.progress import track
@@ -32,8 +32,9 @@ class Options:
     """Number of scenes."""
     seed: int = 0
     """Seed of the first scene; the others follow. Training uses seeds of 10000000 and more: stay below it."""
-    rig: Literal["robot", "nyu", "macro"] = "robot"
-    """Camera and scenes. robot: 8 mm f/1.4, 0.4-3 m; nyu: 50 mm f/8, 0.7-10 m; macro: 12 mm f/8, 0.13-0.6 m."""
+    rig: str = "robot"
+    """Camera and scenes. robot: 8 mm f/1.4, 0.4-3 m; nyu: 50 mm f/8, 0.7-10 m; macro: 12 mm f/8, 0.13-0.6 m; or a
+    YAML file like config/rigs/robot.yaml."""
     photos: Path | None = None
     """Folder of pictures to use as textures too."""
     width: int = BASE_WIDTH_PX
@@ -65,7 +66,7 @@ def run(options: Options) -> int:
         "stacks": options.count,
         "frames_per_stack": frames,
         "first_seed": options.seed,
-        "rig": options.rig,
+        "rig": recipe.rig.name,
         "width": recipe.rig.camera.width,
         "height": recipe.rig.camera.height,
         "seconds": round(time.monotonic() - start_s, 2),

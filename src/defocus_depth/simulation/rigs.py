@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..errors import ConfigError
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from ..checked_input import CHECKED, CameraFields, Positive, field_problems
+from ..errors import ConfigError, OpticsError
 from ..optics import blur_gain_px_per_dpt, focus_dpt, focus_sweep_m, resized
+from ..optics.lens_file import LensFile, read_lens
 from ..types import CameraIntrinsics, LensParameters
 
 BASE_WIDTH_PX, BASE_HEIGHT_PX = 320, 240
@@ -93,11 +99,63 @@ RIGS = {rig.name: rig for rig in (ROBOT, NYU, MACRO)}
 
 
 def find_rig(name: str) -> Rig:
-    """The rig called `name`.
+    """The rig called `name`, or the one that the YAML file `name` describes (`read_rig`).
 
     Raises:
-        ConfigError: no such rig.
+        ConfigError: no such rig, or a file that describes none.
     """
+    if name.endswith((".yaml", ".yml")):
+        return read_rig(Path(name))
     if name not in RIGS:
-        raise ConfigError(f"rig: expected one of {', '.join(RIGS)}, got {name!r}")
+        raise ConfigError(f"rig: expected one of {', '.join(RIGS)} or a YAML file, got {name!r}")
     return RIGS[name]
+
+
+class _RigFields(BaseModel):
+    model_config = CHECKED
+    name: str | None = None
+    lens: Path
+    camera: CameraFields
+    depth_min_m: Positive
+    depth_max_m: Positive
+    sweep_m: tuple[Positive, ...] = Field(min_length=2)
+
+
+def read_rig(path: Path) -> Rig:
+    """The rig in a YAML file, like those of config/rigs; `lens` names a lens YAML, relative to the file.
+
+    Raises:
+        ConfigError: no such file, not YAML, or values no rig can have: names file, field, expected, actual.
+    """
+    try:
+        fields = _RigFields.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable rig YAML, got {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ConfigError(field_problems(path, error)[0]) from error
+    lens_file = read_lens(path.parent / fields.lens)
+    _check_rig(path, fields, lens_file)
+    return Rig(
+        name=fields.name or path.stem,
+        lens=lens_file.lens,
+        camera=fields.camera.to_camera(),
+        depth_min_m=fields.depth_min_m,
+        depth_max_m=fields.depth_max_m,
+        near_focus_m=lens_file.near_focus_distance_m or fields.sweep_m[0],
+        sweep_m=fields.sweep_m,
+    )
+
+
+def _check_rig(path: Path, fields: _RigFields, lens_file: LensFile) -> None:
+    if not fields.depth_min_m < fields.depth_max_m:
+        raise ConfigError(
+            f"{path}: depth_max_m: expected more than depth_min_m = {fields.depth_min_m}, got {fields.depth_max_m}"
+        )
+    if list(fields.sweep_m) != sorted(fields.sweep_m):
+        raise ConfigError(f"{path}: sweep_m: expected the nearest distance first, got {list(fields.sweep_m)}")
+    try:
+        focus_dpt(fields.sweep_m[0], lens_file.lens)
+    except OpticsError as error:
+        raise ConfigError(f"{path}: sweep_m: {error}") from error
