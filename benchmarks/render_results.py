@@ -2,8 +2,8 @@
 
     python benchmarks/render_results.py
 
-Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py` and `defocus_training fit --json`; nothing is
-typed in by hand but the published rows, which name their source. A section without its file is left out.
+Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py` and `defocus_training fit --json`; nothing
+is typed in by hand but the published rows, which name their source. A section without its file is left out.
 """
 
 from __future__ import annotations

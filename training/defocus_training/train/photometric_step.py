@@ -48,6 +48,8 @@ def photometric_losses(
 def _explains(
     render: Render, batch: PhotometricPair, blur_px: tuple[Tensor, Tensor], captured: Float[Tensor, "b f 3 h w"]
 ) -> Float[Tensor, ""]:
+    """Rendered on the CPU, where the occlusion-aware engine is, wherever the networks run."""
     u_px, coc_px = blur_px
-    rendered, coverage = render(batch.sharp, u_px.detach(), extra_blur(coc_px, batch.sharp_coc_px))
-    return photometric_error(rendered, captured, (coverage > COVERED).float())
+    sharp, sharp_coc, seen = batch.sharp.cpu(), batch.sharp_coc_px.cpu(), captured.cpu()
+    rendered, coverage = render(sharp, u_px.detach().cpu(), extra_blur(coc_px.cpu(), sharp_coc))
+    return photometric_error(rendered, seen, (coverage > COVERED).float()).to(captured.device)
