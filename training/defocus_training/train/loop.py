@@ -21,6 +21,7 @@ from ..networks import DefocusModel
 from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
 from .config import TrainConfig
 from .photometric_step import RENDERERS, photometric_losses
+from .pictures import panel
 from .step import pair_losses, total_loss
 from .validation import validate, validation_batches
 
@@ -107,10 +108,16 @@ class _Run:
     def _validate(self) -> None:
         self.figures = validate(self.average.model, self.batches, self.config)
         self.fabric.log_dict({f"validation/{name}": value for name, value in self.figures.items()}, self.step)
+        self._show()
         score = self.figures["sdnet"] + self.figures["depthnet"]
         if score < self.best and self.fabric.is_global_zero:
             self.best = score
             save_weights(self.config.out / BEST, self.average.model, self.config.model)
+
+    def _show(self) -> None:
+        if self.fabric.is_global_zero:
+            picture = panel(self.average.model, self.batches[0])
+            self.fabric.logger.experiment.add_image("validation/panel", picture, self.step, dataformats="HWC")
 
     def _save(self) -> None:
         if not self.fabric.is_global_zero:
