@@ -36,6 +36,24 @@ def test_worked_by_hand(name: str, expected: float) -> None:
     assert metrics.DEPTH_FIGURES[name](PREDICTED, TRUTH) == pytest.approx(expected)
 
 
+def test_agree_with_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    regression = pytest.importorskip("torchmetrics.functional.regression")
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.2, 10, 1000)
+    predicted = truth * np.exp(rng.normal(0, 0.3, truth.size))
+    found, true = torch.from_numpy(predicted), torch.from_numpy(truth)
+    expected = {
+        "abs_rel": regression.mean_absolute_percentage_error(found, true),
+        "rmse_m": regression.mean_squared_error(found, true, squared=False),
+        "rmse_log": regression.mean_squared_error(found.log(), true.log(), squared=False),
+        "mae_m": regression.mean_absolute_error(found, true),
+        "irmse_dpt": regression.mean_squared_error(1 / found, 1 / true, squared=False),
+    }
+    for name, value in expected.items():
+        assert metrics.DEPTH_FIGURES[name](predicted, truth) == pytest.approx(float(value), rel=1e-6), name
+
+
 def test_coc_error_by_hand() -> None:
     assert metrics.coc_mae_px(np.array([-3.0, 4.0]), np.array([3.0, 5.0])) == pytest.approx(3.5)
 

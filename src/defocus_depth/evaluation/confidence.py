@@ -22,7 +22,9 @@ Array = npt.NDArray[np.float64]
 RELIABILITY_BINS = 10
 SPARSIFICATION_STEPS = 20
 """The curve has a point for each of the fractions 0, 1/20 … 19/20 of left-out pixels."""
-_RANKS = 4096
+_RANK_BITS = 16
+"""Low bits of a float32 that ranking leaves out: it tells confidences apart that differ by 1 % of min(c, 1 − c)."""
+_HALF_RANK = int(np.float32(0.5).view(np.uint32)) >> _RANK_BITS
 _COVERAGES = (0.5, 0.9)
 
 
@@ -66,13 +68,12 @@ def confidence_figures(
         predicted_m, truth_m: (H, W) depth in metres; only finite values > 0 count.
         inv_depth_scale_dpt: (H, W) Laplace scale of the inverse depth, 1/m; None where the method gives none.
     """
-    maps = tuple(np.ascontiguousarray(a, np.float32).ravel() for a in (confidence, predicted_m, truth_m))
-    scale = np.zeros(0, np.float32) if inv_depth_scale_dpt is None else np.ascontiguousarray(inv_depth_scale_dpt)
-    reliability, ranks, inside = np.zeros((RELIABILITY_BINS, 3)), np.zeros((_RANKS, 2)), np.zeros(len(_COVERAGES))
+    scale = np.zeros(0, np.float32) if inv_depth_scale_dpt is None else inv_depth_scale_dpt
+    maps = tuple(np.ascontiguousarray(a, np.float32).ravel() for a in (confidence, predicted_m, truth_m, scale))
+    reliability, ranks = np.zeros((RELIABILITY_BINS, 3)), np.zeros((2 * _HALF_RANK + 1, 2))
+    inside, errors = np.zeros(len(_COVERAGES)), np.empty(maps[0].size, np.float32)
     half_widths = np.array([interval_half_width(1.0, coverage) for coverage in _COVERAGES])
-    errors = np.empty(maps[0].size, np.float32)
-    count = _collect(maps, scale.astype(np.float32, copy=False).ravel(), half_widths, reliability, ranks, inside,
-                     errors)  # fmt: skip
+    count = _collect((*maps, _rank(maps[0])), half_widths, reliability, ranks, inside, errors)
     coverage = inside / count if count and scale.size else np.full(len(_COVERAGES), math.nan)
     by_confidence = _remaining_means(ranks[::-1, 0], ranks[::-1, 1])
     return ConfidenceFigures(reliability, by_confidence, oracle_curve(errors[:count]), *map(float, coverage))
@@ -104,7 +105,7 @@ def sparsification_curve(confidence: npt.NDArray[Any], errors: npt.NDArray[Any])
     """Mean error of what remains when the least confident k/20 of the pixels are left out, k = 0 … 19.
 
     Ilg et al., arXiv 1802.07095, section 5.1 (not normalised, as Poggi et al., arXiv 2005.06209). Equal confidences
-    share their mean error. The plain form, which sorts; `confidence_figures` ranks by 4096 steps of confidence.
+    share their mean error. The plain form, which sorts; `confidence_figures` ranks by steps of confidence.
     """
     order = np.argsort(-confidence, kind="stable")
     _, tie, counts = np.unique(-confidence[order], return_inverse=True, return_counts=True)
@@ -113,7 +114,12 @@ def sparsification_curve(confidence: npt.NDArray[Any], errors: npt.NDArray[Any])
 
 def oracle_curve(errors: npt.NDArray[Any]) -> Array:
     """`sparsification_curve` of a perfect ranking: the largest errors are left out first. Ilg et al., as there."""
-    return _remaining_means(np.ones(errors.size), np.sort(errors))
+    if not errors.size:
+        return np.full(SPARSIFICATION_STEPS, math.nan)
+    kept = np.maximum(np.rint(errors.size * _kept_fractions()).astype(np.intp), 1)
+    starts = np.unique(np.concatenate([[0], kept[kept < errors.size]]))
+    sums = np.cumsum(np.add.reduceat(np.sort(errors), starts, dtype=np.float64))
+    return sums[np.searchsorted(starts, kept) - 1] / kept
 
 
 def ause(curve: Sequence[float] | Array, oracle: Sequence[float] | Array) -> float:
@@ -129,31 +135,41 @@ def _remaining_means(counts: npt.NDArray[Any], sums: npt.NDArray[Any]) -> Array:
     total = counts.sum()
     if not total:
         return np.full(SPARSIFICATION_STEPS, math.nan)
-    kept = total * (1 - np.arange(SPARSIFICATION_STEPS) / SPARSIFICATION_STEPS)
+    kept = total * _kept_fractions()
     reached = np.concatenate([[0], np.cumsum(counts, dtype=np.float64)])
     return np.interp(kept, reached, np.concatenate([[0], np.cumsum(sums, dtype=np.float64)])) / kept
 
 
+def _rank(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+    """Steps that grow with confidence, fine near 0 and 1: the leading bits of the distance from the nearer of them."""
+    inside = np.clip(np.nan_to_num(confidence), 0, 1)
+    low = np.minimum(inside, 1 - inside).view(np.uint32) >> np.uint32(_RANK_BITS)
+    return np.where(inside < 0.5, low, np.uint32(2 * _HALF_RANK) - low)
+
+
+def _kept_fractions() -> Array:
+    return 1 - np.arange(SPARSIFICATION_STEPS) / SPARSIFICATION_STEPS
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _collect(maps: Any, scale: Any, half_widths: Any, reliability: Any, ranks: Any, inside: Any, errors: Any) -> int:
+def _collect(maps: Any, half_widths: Any, reliability: Any, ranks: Any, inside: Any, errors: Any) -> int:
     """Fill `reliability`, `ranks` (pixels and errors per step of confidence), `inside` and `errors`; count pixels."""
-    confidence, predicted_m, truth_m = maps
+    confidence, predicted_m, truth_m, scale, places = maps
     count = 0
     for pixel in range(truth_m.size):
         sure, found, true = float(confidence[pixel]), float(predicted_m[pixel]), float(truth_m[pixel])
         if not (0 < true < np.inf and 0 < found < np.inf and abs(sure) < np.inf):
             continue
-        error = abs(found - true) / true
-        place = min(max(sure, 0.0), 1.0)
-        group = reliability[min(int(place * RELIABILITY_BINS), RELIABILITY_BINS - 1)]
-        group[0] += 1
-        group[1] += sure
-        group[2] += max(found / true, true / found) < DELTA_BASE
-        rank = ranks[min(int(place * _RANKS), _RANKS - 1)]
-        rank[0] += 1
-        rank[1] += error
+        inverse_true = 1 / true
+        error = abs(found - true) * inverse_true
+        group = min(max(int(sure * RELIABILITY_BINS), 0), RELIABILITY_BINS - 1)
+        reliability[group, 0] += 1
+        reliability[group, 1] += sure
+        reliability[group, 2] += found < DELTA_BASE * true and true < DELTA_BASE * found
+        ranks[places[pixel], 0] += 1
+        ranks[places[pixel], 1] += error
         if scale.size:
-            difference = abs(1 / found - 1 / true)
+            difference = abs(1 / found - inverse_true)
             for level in range(half_widths.size):
                 inside[level] += difference <= scale[pixel] * half_widths[level]
         errors[count] = error

@@ -38,7 +38,6 @@ class Sample:
         focus_distance_m: > 0, inf allowed.
         truth_depth_m: float32 (H, W), NaN where unknown, in this image's pixels.
         origin: None where the sample is no frame of a focal stack.
-        stamp_ns: when the image was taken, where its source knows it.
         stamp_ns: when the image was taken; None where the source says nothing.
     """
 

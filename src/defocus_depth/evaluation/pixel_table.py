@@ -85,12 +85,13 @@ def tabulate(
         raise ConfigError(f"depth maps: expected equal sizes, got {sorted(shapes)}")
     dtype = np.result_type(np.float32, *arrays)
     maps = tuple(np.ascontiguousarray(array, dtype).ravel() for array in arrays)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(maps[0] / maps[1])  # NumPy's, because vectorised; the pass leaves out what is no number
     sums = np.zeros(TABLE_SHAPE)
     histogram = np.zeros(HISTOGRAM_BINS + 2)
     depths_m = np.empty((2, maps[0].size), np.float32)
-    cells = _cells(predicted.depth_m.shape, keep, texture, edges).ravel()
-    count = _add_up(maps, cells, np.array(DISTANCE_EDGES_M), sums.reshape(TABLE_SHAPE[0], -1, TABLE_SHAPE[-1]),
-                    histogram, depths_m)  # fmt: skip
+    cells = _cells(truth.depth_m, keep, texture, edges).ravel()
+    count = _add_up((*maps, logs), cells, sums.ravel(), histogram, depths_m)
     return PixelTable(sums, histogram, depths_m[:, :count])
 
 
@@ -152,49 +153,50 @@ def frame_figures(
 
 
 def _cells(
-    shape: tuple[int, ...], keep: npt.NDArray[np.bool_] | None, texture: Labels | None, edges: Labels | None
+    truth_m: npt.NDArray[Any], keep: npt.NDArray[np.bool_] | None, texture: Labels | None, edges: Labels | None
 ) -> Labels:
-    """Each pixel's index into the texture, edge and kept axes taken together."""
-    cells = np.zeros(shape, np.uint8) if texture is None else texture * np.uint8(4)
-    if edges is not None:
-        cells += edges * np.uint8(2)
-    cells += np.uint8(1) if keep is None else keep.view(np.uint8)
-    return cells
+    """Each pixel's index into the axes of a table but the last, taken together."""
+    cells = np.zeros(truth_m.shape, np.uint8)
+    with np.errstate(invalid="ignore"):
+        for edge_m in DISTANCE_EDGES_M:
+            cells += truth_m >= edge_m
+    for size, labels in zip(TABLE_SHAPE[1:-1], (texture, edges, keep), strict=True):
+        cells *= np.uint8(size)
+        if labels is not None:
+            cells += labels
+    return cells if keep is not None else cells + np.uint8(1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_up(maps: Any, cells: Any, edges_m: Any, sums: Any, histogram: Any, depths_m: Any) -> int:
-    """Fill `sums` (distance bin, cell, statistic), `histogram` and `depths_m`; returns the number of its pixels."""
-    predicted_m, truth_m, predicted_px, truth_px = maps
+def _add_up(maps: Any, cells: Any, sums: Any, histogram: Any, depths_m: Any) -> int:
+    """Fill `sums` (a flat table), `histogram` and `depths_m`; returns the number of pixels in `depths_m`."""
+    predicted_m, truth_m, predicted_px, truth_px, logs = maps
     delta1, delta2, delta3 = DELTA_BASE, DELTA_BASE**2, DELTA_BASE**3
+    statistics = len(STATISTICS)
     per_bin = HISTOGRAM_BINS / (2 * HISTOGRAM_OCTAVES * math.log(2.0))
     count = 0
     for pixel in range(truth_m.size):
         true, found = float(truth_m[pixel]), float(predicted_m[pixel])
         if not (0 < true < np.inf):
             continue
-        distance = 0
-        while distance < edges_m.size and true >= edges_m[distance]:
-            distance += 1
-        cell = sums[distance, cells[pixel]]
-        cell[0] += 1
+        cell = cells[pixel] * statistics
+        sums[cell] += 1
         if not (0 < found < np.inf):
             continue
-        error, ratio = abs(found - true), found / true
-        log = math.log(ratio)
-        inverse = 1 / found - 1 / true
-        either = max(ratio, true / found)
-        cell[1] += 1
-        cell[2] += error / true
-        cell[3] += error * error / true
-        cell[4] += error * error
-        cell[5] += log * log
-        cell[6] += error
-        cell[7] += inverse * inverse
-        cell[8] += either < delta1
-        cell[9] += either < delta2
-        cell[10] += either < delta3
-        cell[11] += abs(predicted_px[pixel] - truth_px[pixel])
+        error, inverse_true, inverse_found = abs(found - true), 1 / true, 1 / found
+        inverse = inverse_found - inverse_true
+        log = float(logs[pixel])
+        sums[cell + 1] += 1
+        sums[cell + 2] += error * inverse_true
+        sums[cell + 3] += error * error * inverse_true
+        sums[cell + 4] += error * error
+        sums[cell + 5] += log * log
+        sums[cell + 6] += error
+        sums[cell + 7] += inverse * inverse
+        sums[cell + 8] += found < delta1 * true and true < delta1 * found
+        sums[cell + 9] += found < delta2 * true and true < delta2 * found
+        sums[cell + 10] += found < delta3 * true and true < delta3 * found
+        sums[cell + 11] += abs(predicted_px[pixel] - truth_px[pixel])
         place = math.floor(log * per_bin) + HISTOGRAM_BINS // 2 + 1
         histogram[int(min(max(place, 0), HISTOGRAM_BINS + 1))] += 1
         depths_m[0, count], depths_m[1, count] = found, true
