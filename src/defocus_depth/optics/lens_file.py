@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from ..atomic import replacing
 from ..checked_input import CHECKED, CameraFields, Positive, field_problems, set_fields
 from ..errors import ConfigError, OpticsError
+from ..share import share_path
 from ..types import CameraIntrinsics, LensParameters
 from .focus_curve import FocusCurve
 from .lens import focus_dpt
@@ -51,6 +52,18 @@ class _LensFileFields(BaseModel):
     def to_lens_file(self) -> LensFile:
         camera = self.camera.to_camera() if self.camera else None
         return LensFile(self.lens, self.near_focus_distance_m, camera, self.focus_curve, self.calibration or {})
+
+
+def find_lens(name_or_path: str) -> Path:
+    """The file that a user means: a path, or the name of a lens in config/lenses (`robot`).
+
+    Raises:
+        ConfigError: no lens of that name comes with the package.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.suffix or path.name != name_or_path:
+        return path
+    return share_path("config", "lenses", f"{name_or_path}.yaml")
 
 
 def read_lens(path: Path) -> LensFile:

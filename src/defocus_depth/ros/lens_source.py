@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..errors import ConfigError, OpticsError
 from ..messages.lens_setting import LensSetting, changed_lens
 from ..optics import focus_dpt
-from ..optics.lens_file import read_lens
-from ..share import share_path
+from ..optics.lens_file import find_lens, read_lens
 from ..types import LensParameters
 from .parameters import DepthNodeParameters
 
@@ -28,7 +25,7 @@ def lens_setting(parameters: DepthNodeParameters) -> LensSetting:
         ConfigError: the lens file cannot be read, or neither file nor parameters describe a lens.
         OpticsError: a focus distance inside the focal length.
     """
-    known = read_lens(_lens_path(parameters.lens_file)) if parameters.lens_file else None
+    known = read_lens(find_lens(parameters.lens_file)) if parameters.lens_file else None
     values = {theirs: getattr(parameters, ours) for ours, theirs in _FROM_PARAMETERS.items()}
     given = {name: value for name, value in values.items() if value}
     try:
@@ -39,10 +36,3 @@ def lens_setting(parameters: DepthNodeParameters) -> LensSetting:
     if focus_distance_m:
         focus_dpt(focus_distance_m, lens)
     return LensSetting(lens, focus_distance_m)
-
-
-def _lens_path(name_or_path: str) -> Path:
-    path = Path(name_or_path).expanduser()
-    if path.suffix or path.name != name_or_path:
-        return path
-    return share_path("config", "lenses", f"{name_or_path}.yaml")
