@@ -107,6 +107,18 @@ def _check_arrays(meta: FocalStack, images: Sequence[ImageArray], depth_m: Float
         raise StackError(f"{meta.path}: depth_m: expected float {size}, got {depth_m.dtype} {depth_m.shape}")
 
 
+def write_image(path: Path, image: ImageArray) -> None:
+    """Write one frame as PNG, in one step and to the disk itself: RGB (H, W, 3) or mono (H, W), uint8 or uint16.
+
+    Raises:
+        StackError: the disk refuses; nothing is left of the file then.
+    """
+    try:
+        _replace(path, _png(image))
+    except OSError as error:
+        raise StackError(f"{path}: expected a writable file, got {error}") from error
+
+
 def _png(image: ImageArray) -> bytes:
     bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     done, encoded = cv2.imencode(".png", bgr, FAST_PNG)
