@@ -9,6 +9,7 @@ from defocus_depth.commands.dispatch import Command, main
 _HERE = "defocus_training.commands"
 COMMANDS = {
     "pool": Command(f"{_HERE}.pool", "Make procedural stacks for training ahead of time."),
+    "synthesize": Command(f"{_HERE}.synthesize", "Write synthetic focal stacks with ground truth."),
     "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
     "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
 }
