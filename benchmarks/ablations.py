@@ -27,7 +27,7 @@ from defocus_depth.evaluation.summary import summary
 from defocus_depth.inference import AUTO, EstimatorConfig, load_estimator
 from defocus_training.export import ModelCard, export_model
 from defocus_training.networks import DefocusModel
-from defocus_training.train.checkpoints import LAST, load_state, save_weights
+from defocus_training.train.checkpoints import LAST, load_state, load_weights, save_weights
 from defocus_training.train.config import TrainConfig, load_config
 from defocus_training.train.loop import train
 
@@ -112,7 +112,7 @@ def _score(config: TrainConfig, stacks: Path) -> dict[str, float]:
     """Figures of the averaged weights on `stacks`."""
     model = _averaged(config)
     onnx = config.out / "model.onnx"
-    export_model(model, onnx, ModelCard(config.supervision, "a short run of benchmarks/ablations.py", {}))
+    export_model(load_weights(model), onnx, ModelCard(config.supervision, "a short run of benchmarks/ablations.py", {}))
     estimator = load_estimator(onnx, AUTO, EstimatorConfig())
     results = list(evaluate_samples(StackSamples(stacks), network_method(estimator), 0.5))
     figures = summary("network", "first", results, 0.5)

@@ -21,7 +21,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     model = DefocusModel(OPTIONS).eval()
     save_weights(folder / "w.safetensors", model, OPTIONS)
-    export_model(folder / "w.safetensors", folder / "m.onnx", ModelCard("self", "nothing", {"abs_rel": 0.5}), True)
+    export_model(model, folder / "m.onnx", ModelCard("self", "nothing", {"abs_rel": 0.5}), True)
     return folder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,8 @@ from defocus_depth.inference.artifact import INPUT_NAMES, OUTPUT_NAMES, Sidecar,
 
 from .data.crops import Supervision
 from .networks import DefocusModel
-from .train.checkpoints import load_weights, save_weights
+from .scale_calibration import references, scale_factor
+from .train.checkpoints import save_weights
 
 WORKING_SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (480, 640))
 """(height, width); the first is loaded before any image is seen."""
@@ -32,13 +33,22 @@ class ModelCard:
     metrics: dict[str, float | dict[str, float]]
 
 
-def export_model(weights: Path, onnx_path: Path, card: ModelCard, exported_program: bool = False) -> Sidecar:
+def calibrated(model: DefocusModel, stacks: Path, fits: Path) -> DefocusModel:
+    """The model with the scale factor that `fits` of `stacks` ask for (`scale_calibration`).
+
+    Raises:
+        ConfigError: no stack has a fit.
+    """
+    model.options = replace(model.options, scale_factor=scale_factor(model, references(stacks, fits)))
+    return model
+
+
+def export_model(model: DefocusModel, onnx_path: Path, card: ModelCard, exported_program: bool = False) -> Sidecar:
     """Write `<name>.onnx`, `<name>.safetensors` (fp16), with `exported_program` `<name>.pt2`, and `<name>.json` last.
 
     Raises:
-        ModelError: the weights cannot be read, or the ONNX exporter failed.
+        ModelError: the ONNX exporter failed.
     """
-    model = load_weights(weights)
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
     program = _trace(model)
     _write_onnx(program, onnx_path)

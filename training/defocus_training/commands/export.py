@@ -5,13 +5,16 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
 
 from defocus_depth.commands.dispatch import write_json
 from defocus_depth.errors import ConfigError
+
+if TYPE_CHECKING:
+    from defocus_training.networks import DefocusModel
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Options:
     """One line on the data, for the sidecar."""
     formats: Annotated[tuple[Literal["onnx", "pt2"], ...], tyro.conf.arg(name="format")] = field(default=("onnx",))
     """`pt2` adds an exported program for the torch backend."""
+    calibrate_on: Path | None = None
+    """Folder of focal stacks on whose fits the width of the intervals is calibrated; no labels are needed."""
+    fits: Path | None = None
+    """Folder of those fits (`defocus_training fit STACKS/* --out FITS`)."""
     metrics: Path | None = None
     """JSON file of `defocus_depth evaluate` whose figures go into the sidecar."""
     json: Path | None = None
@@ -38,13 +45,27 @@ def run(options: Options) -> int:
     """Export and say what was written."""
     from defocus_training.export import ModelCard, export_model
 
+    model = _model(options)
     card = ModelCard(options.supervision, options.trained_on, _figures(options.metrics))
-    sidecar = export_model(options.weights, options.out, card, "pt2" in options.formats)
+    sidecar = export_model(model, options.out, card, "pt2" in options.formats)
     Console(stderr=True).print(
-        f"wrote {options.out} (sha256 {sidecar.sha256[:12]}…), supervision {sidecar.supervision}"
+        f"wrote {options.out} (sha256 {sidecar.sha256[:12]}…), supervision {sidecar.supervision}, "
+        f"scale factor {model.options.scale_factor:.3g}"
     )
     write_json(options.json, sidecar.model_dump(mode="json"))
     return 0
+
+
+def _model(options: Options) -> DefocusModel:
+    from defocus_training.export import calibrated
+    from defocus_training.train.checkpoints import load_weights
+
+    model = load_weights(options.weights)
+    if options.calibrate_on is None and options.fits is None:
+        return model
+    if options.calibrate_on is None or options.fits is None:
+        raise ConfigError("--calibrate-on and --fits: expected both or neither, got one of them")
+    return calibrated(model, options.calibrate_on, options.fits)
 
 
 def _figures(path: Path | None) -> dict[str, float | dict[str, float]]:

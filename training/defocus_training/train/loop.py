@@ -112,7 +112,7 @@ class _Run:
         score = self.figures["sdnet"] + self.figures["depthnet"]
         if score < self.best and self.fabric.is_global_zero:
             self.best = score
-            save_weights(self.config.out / BEST, self.average.model, self.config.model)
+            save_weights(self.config.out / BEST, self.average.model, self.average.model.options)
 
     def _show(self) -> None:
         if self.fabric.is_global_zero:

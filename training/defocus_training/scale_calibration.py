@@ -1,0 +1,104 @@
+"""One factor on the predicted Laplace scale, so that intervals on a new camera hold what they promise.
+
+Networks are surer of pictures than they should be once the pictures are not those they learned from. The per-stack fit,
+which sees all frames and no label, tells by how much. Source of the idea: temperature scaling, Guo et al., arXiv
+1706.04599; here for a regression's scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from defocus_depth.errors import ConfigError
+from defocus_depth.optics import blur_gain_px_per_dpt, focus_dpt
+from defocus_depth.stacks import find_stacks, load_image, read_stack
+from defocus_depth.types import FloatArray, FocalStack
+
+from .networks import DefocusModel
+from .networks.model import relative_median, upsample
+
+FACTORS = np.geomspace(0.5, 4.0, 61)
+COVERAGE = 0.5
+_MULTIPLE = 32
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One image and what its stack's fit says of it.
+
+    Attributes:
+        image: (1, 3, H, W) 0..1.
+        gain_px_per_dpt, focus_dpt: the lens, G and F.
+        inverse_depth_dpt, weight: (H, W), of the fit; weight 0..1.
+    """
+
+    image: Float[Tensor, "1 3 h w"]
+    gain_px_per_dpt: float
+    focus_dpt: float
+    inverse_depth_dpt: FloatArray
+    weight: FloatArray
+
+
+def references(stacks: Path, fits: Path) -> Iterator[Reference]:
+    """The first frame of every stack in `stacks` that has a metric fit in `fits`, under its own name.
+
+    Raises:
+        ConfigError: none has.
+    """
+    found = [stack for path in find_stacks(stacks) if _fit_of(stack := read_stack(path), fits).exists()]
+    if not found:
+        raise ConfigError(f"{fits}: expected fits of the stacks in {stacks} (<name>/depth.npy), got none")
+    return (_reference(stack, fits) for stack in found)
+
+
+def scale_factor(model: DefocusModel, given: Iterable[Reference]) -> float:
+    """The factor with which the central 50 % interval holds half of the fits' inverse depths, weighted."""
+    inside, total = np.zeros(len(FACTORS)), 0.0
+    for reference in given:
+        location, scale = _predicted_dpt(model, reference)
+        for index, factor in enumerate(FACTORS):
+            inverse_depth = relative_median(location, factor * scale).numpy()
+            half_width = factor * scale.numpy() * -math.log(1 - COVERAGE)
+            hit = np.abs(inverse_depth - reference.inverse_depth_dpt) < half_width
+            inside[index] += float((reference.weight * hit).sum())
+        total += float(reference.weight.sum())
+    return float(np.interp(COVERAGE, np.maximum.accumulate(inside) / max(total, 1e-9), FACTORS))
+
+
+@torch.no_grad()
+def _predicted_dpt(model: DefocusModel, reference: Reference) -> tuple[Tensor, Tensor]:
+    """Location and scale of the inverse depth, (H, W), before any factor."""
+    height, width = reference.image.shape[-2:]
+    padding = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
+    image = torch.nn.functional.pad(reference.image, padding, mode="reflect")
+    gain = reference.gain_px_per_dpt
+    _, inverse = model.estimate_px(image, torch.tensor([[gain * reference.focus_dpt]]))
+    location, scale = (upsample(plane)[0, 0, :height, :width] / gain for plane in inverse)
+    return location, scale
+
+
+def _fit_of(stack: FocalStack, fits: Path) -> Path:
+    return fits / stack.name / "depth.npy"
+
+
+def _reference(stack: FocalStack, fits: Path) -> Reference:
+    assert stack.lens is not None  # a metric fit has one
+    image, lens = load_image(stack, 0), stack.lens
+    focus = focus_dpt(stack.frames[0].focus_distance_m, lens)
+    encoded = image.astype(np.float32) / np.iinfo(image.dtype).max
+    planes = np.broadcast_to(encoded.reshape(*image.shape[:2], -1), (*image.shape[:2], 3)).transpose(2, 0, 1)
+    return Reference(
+        torch.from_numpy(np.ascontiguousarray(planes))[None],
+        float(blur_gain_px_per_dpt(lens, focus, image.shape[1])),
+        float(focus),
+        1 / np.load(_fit_of(stack, fits)),
+        np.load(fits / stack.name / "confidence.npy"),
+    )
