@@ -62,7 +62,7 @@ def make_session(tmp_path: Path) -> Callable[..., Any]:
     ) -> Any:
         opened = rig or bench.open()
         recipe = session_recipe(bench, opened, metric, **step)
-        hooks = SessionHooks(lambda number, name: bench.show_scene(number), lambda frame, pixels: None)
+        hooks = SessionHooks(lambda number, name: None, lambda frame, pixels: None)
         return capture_session(opened, recipe, tmp_path, scenes, hooks)
 
     return make

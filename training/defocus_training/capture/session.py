@@ -29,7 +29,7 @@ class SessionHooks:
     """What a session asks of and tells to whoever runs it.
 
     Attributes:
-        before_scene: (number, name): the robot is moved now.
+        before_scene: (number, name): the robot is moved now; not called for a scene that was interrupted.
         on_frame: every frame as it is taken or found.
     """
 
@@ -57,7 +57,9 @@ def capture_session(
         path = out / f"scene_{number:03d}"
         if (path / STACK_FILE).exists():
             continue
-        if not (out / UNFINISHED / path.name).exists():
+        if rig.show_scene:
+            rig.show_scene(number)
+        elif not (out / UNFINISHED / path.name).exists():
             hooks.before_scene(number, path.name)
         check_disk_space(out, recipe)
         coverage.begin()
