@@ -13,6 +13,7 @@ COMMANDS = {
         f"{_HERE}.estimate", "Depth, circle-of-confusion and confidence maps of images, stacks or videos."
     ),
     "evaluate": Command(f"{_HERE}.evaluate", "Figures against ground truth on a folder of focal stacks."),
+    "evaluate-bag": Command(f"{_HERE}.evaluate_bag", "The same figures on the images of a rosbag; no ROS needed."),
     "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes."),
     "simulate": Command(f"{_HERE}.simulate", "Write simulated focal stacks with exact depth."),
     "bench": Command(f"{_HERE}.bench", "Time the backends side by side on this machine."),

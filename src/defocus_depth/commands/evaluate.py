@@ -64,7 +64,7 @@ def run(options: Options) -> int:
     figures = summary(options.method, options.frames, results, options.min_confidence)
     write_json(options.json, figures)
     console = Console(markup=False, highlight=False)  # names may hold brackets
-    console.print(_table(figures))
+    console.print(figures_table(figures))
     if report:
         console.print(f"report: {report.finish(f'Evaluation of {options.dataset.resolve().name}', figures)}")
     return EXIT_OK
@@ -80,7 +80,7 @@ def _method(options: Options, samples: StackSamples) -> Predict:
     return network_method(load_estimator(options.model, options.backend, options.estimator))
 
 
-def _table(figures: Mapping[str, Any]) -> Table:
+def figures_table(figures: Mapping[str, Any]) -> Table:
     table = Table(title=f"{figures['method']}, {figures['n']} frames ({figures['frames']})")
     table.add_column("")
     for heading in HEADINGS:

@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 import pytest
+from bag_maker import CAMERA, FRAME_NS, SECOND, SIZE, START_NS, TOPICS, depth_of
 from hypothesis import given
 from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin
@@ -20,8 +21,6 @@ from defocus_depth.evaluation.bags.request import BagTopics
 from defocus_depth.evaluation.bags.samples import BagSamples
 from defocus_depth.messages.lens_state import LensState
 from defocus_depth.types import CameraIntrinsics
-
-from .conftest import CAMERA, FRAME_NS, SECOND, SIZE, START_NS, TOPICS, depth_of
 
 LEVELS = (40, 200, 120)
 IMAGE_AND_TRUTH = BagTopics("/image", ground_truth="/depth")

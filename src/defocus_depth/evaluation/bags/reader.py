@@ -84,6 +84,11 @@ class OpenBag:
         return self.path.resolve().stem
 
     @property
+    def is_ros1(self) -> bool:
+        """Whether ROS 1 recorded it."""
+        return isinstance(self._reader, Reader1)
+
+    @property
     def topics(self) -> list[RecordedTopic]:
         """The bag's topics by name; one that several nodes published is listed once."""
         connections = sorted(self._reader.connections, key=lambda connection: connection.topic)

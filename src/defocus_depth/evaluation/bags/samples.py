@@ -77,7 +77,12 @@ class BagSamples:
     Args:
         path: see `open_bag`.
         progress: gets every message of the first reading.
-        relay: gets every message of the bag while it is iterated over, before the samples that it completes.
+        prepare: changes each sample before anybody sees it; an image for which it raises is left out.
+
+    Attributes:
+        relay: if set, gets every message of the bag during an iteration, before the samples that it completes.
+        tally: of the last iteration.
+        aligner: knows what had to be done to the ground truth.
 
     Raises:
         BagError: the bag cannot be read, lacks a topic of the request, or has no images on it.
@@ -88,9 +93,10 @@ class BagSamples:
         path: Path,
         request: BagRequest,
         progress: Progress | None = None,
-        relay: Callable[[RecordedMessage], None] | None = None,
+        prepare: Callable[[BagSample], BagSample] = lambda sample: sample,
     ) -> None:
-        self.path, self.request, self._relay = path, request, relay
+        self.path, self.request, self._prepare = path, request, prepare
+        self.relay: Callable[[RecordedMessage], None] | None = None
         self.name, self.tally = bag_name(path), Tally()
         with open_bag(path) as bag:
             self._index = index_bag(bag, find_topics(bag, request.topics), request, progress)
@@ -109,7 +115,7 @@ class BagSamples:
         """
         self.tally = Tally()
         with open_bag(self.path) as bag:
-            maker = _Maker(self.path, self.request, self._index, self.aligner, self.tally)
+            maker = _Maker(self.path, self.request, self._index, self.aligner, self.tally, self._prepare)
             for pair in self._pairs(bag):
                 sample = maker.make(pair)
                 if sample is not None:
@@ -124,13 +130,13 @@ class BagSamples:
     def _pairs(self, bag: OpenBag) -> Iterator[Pair]:
         stream = PairStream(self._index, self.path)
         for message in bag.messages(self._names(bag)):
-            if self._relay:
-                self._relay(message)
+            if self.relay:
+                self.relay(message)
             yield from stream.take(message)
         yield from stream.rest()
 
     def _names(self, bag: OpenBag) -> set[str]:
-        if self._relay:
+        if self.relay:
             return {topic.name for topic in bag.topics}
         found = self._index.topics
         used = (found.image, found.camera_info, found.ground_truth, found.ground_truth_info)
@@ -146,6 +152,7 @@ class _Maker:
     index: BagIndex
     aligner: TruthAligner
     tally: Tally
+    prepare: Callable[[BagSample], BagSample]
 
     def make(self, pair: Pair) -> BagSample | None:
         self.tally.images += 1
@@ -176,7 +183,7 @@ class _Maker:
         setting = _of_image(setting, decoded, pair.info)
         assert setting.focus_distance_m is not None  # `setting_at` skips frames of unknown focus
         image = Placed(decoded.array.shape[:2], message.header.frame_id, pair.info)
-        return BagSample(
+        sample = BagSample(
             name=f"{bag_name(self.path)}/{pair.number:06}",
             group=bag_name(self.path),
             image=decoded.array,
@@ -189,6 +196,7 @@ class _Maker:
             frame_id=message.header.frame_id,
             camera_info=pair.info,
         )
+        return self.prepare(sample)
 
     def _decoded(self, message: Any) -> DecodedImage:
         compressed = self.index.topics.image.type == COMPRESSED_IMAGE

@@ -1,0 +1,193 @@
+"""`defocus_depth evaluate-bag`: figures against ground truth on the images of a rosbag, without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from tyro.conf import OmitArgPrefixes, Positional
+
+from ..errors import ConfigError
+from ..evaluation.bags.evaluation import BagEvaluation, bag_summary
+from ..evaluation.bags.method import BagMethod, MethodChoice, bag_method
+from ..evaluation.bags.outputs import OutputBag, output_bag
+from ..evaluation.bags.request import AUTO_TRANSFER, TOLERANCE_S, BagRequest, BagTopics
+from ..evaluation.bags.samples import BagSamples
+from ..evaluation.bags.transforms import read_transforms
+from ..evaluation.dataset import Sample
+from ..evaluation.methods import Prediction
+from ..evaluation.report import Report
+from ..evaluation.results import FrameResult
+from ..inference import AUTO, EstimatorConfig
+from ..messages.lens_setting import LensSetting
+from ..optics.lens_file import find_lens, read_lens
+from .dispatch import EXIT_OK, write_json
+from .evaluate import figures_table
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which bag, what is on its topics, and how it is evaluated."""
+
+    bag: Positional[Path]
+    """rosbag2 folder, single .mcap or .db3 file, or ROS 1 .bag file."""
+    image_topic: str
+    """Topic of the images: sensor_msgs Image or CompressedImage."""
+    lens: str
+    """Lens YAML, or the name of one in config/lenses (robot)."""
+    camera_info_topic: str = ""
+    """Topic of the images' CameraInfo: needed for a region of interest and to reproject ground truth."""
+    ground_truth_topic: str = ""
+    """Topic of depth images (16UC1 mm or 32FC1 m; raw, compressedDepth or PNG); without it only counts, valid fraction
+    and confidence are known."""
+    ground_truth_info_topic: str = ""
+    """Topic of the ground truth's CameraInfo; the one beside it if not given."""
+    lens_state_topic: str = ""
+    """Topic of the focus distance: JointState (focus_distance, m), or Float32 or Float64 (m)."""
+    focus_distance_m: float | None = None
+    """Focus distance (m, inf allowed) where no lens state was recorded; the lens file's near focus if not given."""
+    tolerance_s: float = TOLERANCE_S
+    """Longest time (s) between the stamps of an image and its ground truth."""
+    lens_state_max_age_s: float = 0.0
+    """Oldest lens state (s before the image) that still holds; 0: it holds for ever."""
+    transfer: str = AUTO_TRANSFER
+    """Encoding of the images' values: srgb, linear, gamma, or auto: as their pixel format suggests."""
+    registered: bool = False
+    """The ground truth is registered to the images, whatever its frame_id and camera_info say."""
+    extrinsics: Path | None = None
+    """YAML file of transforms between the cameras' frames, beside /tf_static."""
+    render_defocus: bool = False
+    """Render the lens's blur into the images by their ground truth first: for recordings of sharp RGB-D cameras."""
+    method: BagMethod = "network"
+    """network: one image in; constant: the bag's median depth; zhuo_sim: edge blur of one image; dff_sml: depth from
+    focus over the focus sweeps of a static scene."""
+    model: Path | None = None
+    """ONNX model with its sidecar; the shipped one if not given."""
+    backend: str = AUTO
+    """Inference backend; auto takes the fastest there is."""
+    estimator: Annotated[EstimatorConfig, OmitArgPrefixes] = field(default_factory=EstimatorConfig)
+    min_confidence: float = 0.5
+    """Pixels below this confidence (0..1) are left out of the masked figures."""
+    json: Path | None = None
+    """Write the figures to this file: the same bag gives the same bytes."""
+    timing_json: Path | None = None
+    """Write what took how long (s, ms per frame), and the memory in use (MiB), to this file."""
+    report: Path | None = None
+    """Write a report with pictures into this folder."""
+    out_bag: Path | None = None
+    """Write the recording with our topics added to this .mcap file or folder."""
+
+
+def run(options: Options) -> int:
+    """Evaluate, print the table, write JSON, report and bag."""
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_bar())
+        samples = _samples(options, progress)
+        choice = MethodChoice(options.method, options.model, options.backend, options.estimator)
+        predict = bag_method(choice, samples)
+        report = Report(options.report) if options.report else None
+        out_bag = stack.enter_context(output_bag(options.out_bag, options.bag)) if options.out_bag else None
+        if out_bag:
+            samples.relay = out_bag.relay
+        evaluation = BagEvaluation(samples, options.method, predict, options.min_confidence, _on_frame(report, out_bag))
+        results = [*_shown(evaluation, progress)]
+    tallies = {samples.name: samples.tally}
+    figures = bag_summary(options.method, results, options.min_confidence, tallies, options.render_defocus)
+    write_json(options.json, figures)
+    write_json(options.timing_json, evaluation.times.figures(len(results)))
+    console = Console(markup=False, highlight=False, soft_wrap=True)  # names may hold brackets
+    console.print(figures_table(figures))
+    for line in remarks(samples, options.render_defocus):
+        console.print(line)
+    if out_bag:
+        for topic, reason in out_bag.left_out.items():
+            console.print(f"{options.out_bag}: without {topic}: {reason}")
+    if report:
+        console.print(f"report: {report.finish(_title(options), figures)}")
+    return EXIT_OK
+
+
+def progress_bar() -> Progress:
+    """With the time that is left, on stderr; vanishes when done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+    return Progress(*columns, *times, console=Console(stderr=True), transient=True)
+
+
+def remarks(samples: BagSamples, rendered: bool) -> list[str]:
+    """What a reader of the figures must know of how they came about."""
+    said = [f"{samples.name}: {what}" for what in sorted(samples.aligner.done)]
+    if rendered:
+        said.append(f"{samples.name}: images were sharp; the lens's defocus was rendered into them")
+    if samples.tally.left_out:
+        said.append(f"{samples.name}: images left out: {samples.tally.words()}")
+    return said
+
+
+def _samples(options: Options, progress: Progress) -> BagSamples:
+    if options.render_defocus and not options.ground_truth_topic:
+        raise ConfigError("--render-defocus: expected --ground-truth-topic, got none")
+    prepare: dict[str, Any] = {}
+    if options.render_defocus:
+        from ..evaluation.bags.rendering import with_rendered_defocus
+
+        prepare["prepare"] = with_rendered_defocus
+    task = progress.add_task(f"reading {options.bag.name}", total=None)
+    samples = BagSamples(options.bag, _request(options), lambda message: progress.advance(task), **prepare)
+    progress.remove_task(task)
+    return samples
+
+
+def _request(options: Options) -> BagRequest:
+    lens = read_lens(find_lens(options.lens))
+    focus_m = lens.near_focus_distance_m if options.focus_distance_m is None else options.focus_distance_m
+    topics = BagTopics(
+        options.image_topic,
+        options.camera_info_topic,
+        options.ground_truth_topic,
+        options.ground_truth_info_topic,
+        options.lens_state_topic,
+    )
+    return BagRequest(
+        topics,
+        LensSetting(lens.lens, focus_m),
+        options.tolerance_s,
+        options.lens_state_max_age_s,
+        options.transfer,
+        options.registered,
+        read_transforms(options.extrinsics) if options.extrinsics else (),
+    )
+
+
+def _on_frame(
+    report: Report | None, out_bag: OutputBag | None
+) -> Callable[[Sample, Prediction, FrameResult], None] | None:
+    if report is None and out_bag is None:
+        return None
+
+    def see(sample: Sample, prediction: Prediction, result: FrameResult) -> None:
+        if report:
+            report.add(sample, prediction, result)
+        if out_bag:
+            out_bag.add(sample, prediction)
+
+    return see
+
+
+def _shown(evaluation: BagEvaluation, progress: Progress) -> list[FrameResult]:
+    samples, results = evaluation.samples, []
+    task = progress.add_task(f"evaluating {samples.name}", total=len(samples))
+    for result in evaluation.frames():
+        results.append(result)
+        progress.update(task, completed=samples.tally.images)
+    return results
+
+
+def _title(options: Options) -> str:
+    rendered = " (defocus rendered into its sharp images)" if options.render_defocus else ""
+    return f"Evaluation of {options.bag.resolve().name}{rendered}"
