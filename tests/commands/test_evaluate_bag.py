@@ -15,14 +15,9 @@ from defocus_depth.evaluation.bags import standard
 from defocus_depth.evaluation.bags.reader import open_bag
 
 LEVELS = (40, 200, 40, 200)
-ALL_TOPICS = (
-    "--camera-info-topic",
-    "/camera_info",
-    "--ground-truth-topic",
-    "/depth",
-    "--lens-state-topic",
-    "/lens_state",
-)
+SWEPT_TOPICS = ("--ground-truth-topic", "/depth", "--lens-state-topic", "/lens_state")
+ALL_TOPICS = ("--camera-info-topic", "/camera_info", *SWEPT_TOPICS)
+OURS = {"/depth/depth/image", "/depth/defocus/image", "/depth/confidence/image", "/depth/depth/camera_info"}
 
 
 @pytest.fixture
@@ -110,12 +105,7 @@ def test_the_recording_with_our_topics(bag: Path, lens: Path, tiny_model: Path, 
     with open_bag(bag) as recording, open_bag(out) as written:
         names = {topic.name for topic in recording.topics}
         ours = {topic.name for topic in written.topics} - names
-        assert ours == {
-            "/depth/depth/image",
-            "/depth/defocus/image",
-            "/depth/confidence/image",
-            "/depth/depth/camera_info",
-        }
+        assert ours == OURS
         assert sorted(written.messages(names), key=repr) == sorted(recording.messages(names), key=repr)
         depths = list(written.messages(["/depth/depth/image"]))
         (info, *_) = written.messages(["/depth/depth/camera_info"])
