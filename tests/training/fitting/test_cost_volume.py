@@ -1,0 +1,57 @@
+"""The cost of a depth hypothesis, on flat scenes blurred by known discs."""
+
+import numpy as np
+import pytest
+
+from defocus_training.data.teacher import _DiscTransfer
+from defocus_training.fitting.cost_volume import best_hypotheses, cost_volume
+from defocus_training.fitting.focus_gain import found_gain
+from defocus_training.fitting.options import StartOptions
+from defocus_training.fitting.start import hypotheses
+from defocus_training.fitting.views import Noise, Views
+from defocus_training.splatting.psf import DiscPsf
+
+
+def flat_views(inverse_depth: float, gain: float = 20.0, noise: float = 0.003) -> Views:
+    """A wall of noise-like texture at one depth, five foci, blurred in the frequency domain."""
+    rng, size = np.random.default_rng(3), 96
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) + 1 / size
+    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) / frequency
+    spectrum[0, 0] = 0
+    spectrum *= 0.08 / np.fft.irfft2(spectrum).std()
+    focus, transfer = np.linspace(2.6, 0.6, 5), _DiscTransfer((size, size))
+    frames = [np.fft.irfft2(spectrum * transfer(gain * abs(f - inverse_depth))) + 0.4 for f in focus]
+    noisy = np.stack(frames) + rng.normal(0, noise, (5, size, size))
+    colour = np.repeat(noisy[..., None], 3, 3).astype(np.float32)
+    valid = np.ones(colour.shape[:3], np.float32)
+    return Views(colour, valid, np.full(5, gain), focus, np.ones(5), Noise(noise, 0.4), metric=True)
+
+
+@pytest.mark.parametrize("inverse_depth", [0.75, 1.43, 2.2])
+def test_the_least_cost_is_at_the_true_depth(inverse_depth: float) -> None:
+    views = flat_views(inverse_depth)
+    volume = cost_volume(views, hypotheses(views, StartOptions()), DiscPsf(), 2.5)
+    found_px = best_hypotheses(volume, volume.cost)[16:-16, 16:-16] * 20
+    assert abs(np.median(found_px) - inverse_depth * 20) < 0.3
+    assert np.abs(found_px - inverse_depth * 20).mean() < 0.5
+
+
+def test_at_the_true_depth_only_noise_is_left() -> None:
+    views = flat_views(1.43)
+    volume = cost_volume(views, np.array([1.23, 1.43, 1.63]), DiscPsf(), 2.5)
+    below, at, above = np.median(volume.cost[:, 16:-16, 16:-16], axis=(1, 2))
+    assert at < 1.5 * 5 / 2  # half a chi-square of five frames, and a share that the model does not explain
+    assert min(below, above) > 3 * at
+
+
+def test_pixels_outside_a_frame_do_not_count() -> None:
+    views = flat_views(1.43)
+    views.frames[2, :, :20] = 9.0
+    views.valid[2, :, :30] = 0
+    views.valid[:, :, 30:] = 1
+    volume = cost_volume(views, np.array([1.0, 1.43, 1.9]), DiscPsf(), 2.5)
+    assert (volume.cost.argmin(0)[16:-16, 50:-16] == 1).mean() > 0.95
+
+
+def test_the_blur_gain_shows_in_the_pictures() -> None:
+    assert found_gain(flat_views(1.43, gain=14.0), DiscPsf(), StartOptions()) == pytest.approx(14.0, rel=0.12)

@@ -1,0 +1,65 @@
+"""Snaps depth edges to picture edges: a median of the depths around, weighted by likeness of colour.
+
+Source: Ma, He, Wei, Sun & Wu, "Constant time weighted median filtering for stereo matching and beyond", ICCV 2013.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from defocus_depth.types import FloatArray
+
+
+def weighted_median(
+    values: FloatArray,
+    guide: FloatArray,
+    trust: FloatArray,
+    where: npt.NDArray[np.bool_],
+    radius: int,
+    colour_sigma: float,
+) -> FloatArray:
+    """`values` (H, W) with the pixels of `where` replaced by the median around them.
+
+    Args:
+        guide: picture (H, W, 3) whose colours decide who belongs together.
+        trust: weight of each pixel's own value, (H, W).
+        radius: half size of the window; the weight falls with distance as a Gaussian of 2/3 of it.
+        colour_sigma: difference of colour that still counts as alike, in units of the guide.
+    """
+    out = values.copy()
+    bins = np.linspace(values.min(), values.max() + 1e-6, 65).astype(np.float32)
+    scales = np.float32(-0.5 / colour_sigma**2), np.float32(-0.5 / (radius / 1.5) ** 2)
+    _median(values, np.ascontiguousarray(guide, np.float32), trust, where, radius, scales, bins, out)
+    return out
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=True)
+def _median(values, guide, trust, where, radius, scales, bins, out):
+    height, width = values.shape
+    count = len(bins) - 1
+    per_bin = np.float32(count) / (bins[count] - bins[0])
+    weights, sums = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    for y in range(height):
+        for x in range(width):
+            if not where[y, x]:
+                continue
+            weights[:], sums[:] = 0, 0
+            for v in range(max(0, y - radius), min(height, y + radius + 1)):
+                for u in range(max(0, x - radius), min(width, x + radius + 1)):
+                    difference = np.float32(0)
+                    for c in range(3):
+                        step = guide[v, u, c] - guide[y, x, c]
+                        difference += step * step
+                    distance = np.float32((v - y) * (v - y) + (u - x) * (u - x))
+                    weight = trust[v, u] * np.exp(difference * scales[0] + distance * scales[1])
+                    k = min(int((values[v, u] - bins[0]) * per_bin), count - 1)
+                    weights[k] += weight
+                    sums[k] += weight * values[v, u]
+            half, k, below = np.float32(0.5) * weights.sum(), 0, weights[0]
+            while below < half and k < count - 1:
+                k += 1
+                below += weights[k]
+            if weights[k] > 0:
+                out[y, x] = sums[k] / weights[k]
