@@ -77,7 +77,7 @@ $(RUNTIME): $(METADATA) | $(MADE)
 
 $(DEVELOPMENT): $(METADATA) constraints.txt | $(MADE)
 	@echo "Installing the runtime and the development tools into $(VENV) (once, some minutes) ..."
-	$(PIP) install $(NUMPY) -c constraints.txt -e '.[$(ROS_EXTRA)cpu,training,dev]'
+	$(PIP) install $(NUMPY) -c constraints.txt -e '.[$(ROS_EXTRA)cpu,tensorrt-rtx,training,dev]'
 	@touch $(RUNTIME) $@
 
 $(MADE):

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate-bag": Command(f"{_HERE}.evaluate_bag", "The same figures on the images of a rosbag; no ROS needed."),
     "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes."),
     "simulate": Command(f"{_HERE}.simulate", "Write simulated focal stacks with exact depth."),
+    "build-engine": Command(f"{_HERE}.build_engine", "Build TensorRT engines of a model ahead of time."),
     "bench": Command(f"{_HERE}.bench", "Time the backends side by side on this machine."),
     "doctor": Command(f"{_HERE}.doctor", "Check Python, ROS, DDS, backends and model; say what to fix."),
 }

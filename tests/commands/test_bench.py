@@ -45,7 +45,7 @@ def test_a_backend_that_does_not_load_is_listed_with_its_reason(
     figures = json.loads(written.read_text())
     assert figures["timings"] == []
     assert "export with --format pt2" in figures["unavailable"]["torch"]
-    assert "expected precision f32, got bf16" in figures["unavailable"]["onnxruntime:bf16"]
+    assert "expected precision f32 or int8, got bf16" in figures["unavailable"]["onnxruntime:bf16"]
     assert "torch not timed" in capsys.readouterr().out
 
 
@@ -53,7 +53,7 @@ def test_a_backend_that_does_not_load_is_listed_with_its_reason(
     ("arguments", "message"),
     [
         (["--backends", "abacus"], "backend: expected one of auto"),
-        (["--backends", "openvino:f8"], "precision: expected f32 or bf16, got 'f8'"),
+        (["--backends", "openvino:f8"], "precision: expected one of auto, f32, f16, bf16, int8, got 'f8'"),
         (["--rounds", "0"], "--rounds: expected ≥ 1, got 0"),
         (["--model", "nowhere.onnx"], "nowhere.onnx: expected a model file, which is not there"),
     ],

@@ -35,7 +35,7 @@ def test_sidecar_file_has_the_documented_keys(tmp_path: Path):
     assert content["schema"] == 1
     assert content["sizes"] == [[256, 320]]
     assert content["max_coc_px"] == 20.0
-    assert set(content) == {*FIELDS, "schema", "pt2_sha256", "max_coc_px", "created"}
+    assert set(content) == {*FIELDS, "schema", "pt2_sha256", "variants", "max_coc_px", "created"}
 
 
 def test_created_has_a_time_zone():

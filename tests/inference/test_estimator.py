@@ -229,7 +229,7 @@ def test_load_refuses(tmp_path: Path, tiny_model: Path, make_tiny_model):
         ({"depth_min_m": -0.1}, "depth range: expected 0 ≤"),
         ({"depth_min_m": 5.0, "depth_max_m": 2.0}, "depth range: expected 0 ≤"),
         ({"threads": -1}, "threads: expected ≥ 0, got -1"),
-        ({"precision": "f8"}, "precision: expected f32 or bf16, got 'f8'"),
+        ({"precision": "f8"}, "precision: expected one of auto, f32, f16, bf16, int8, got 'f8'"),
     ],
 )
 def test_config_is_checked(fields: dict, message: str):

@@ -51,9 +51,9 @@ def _imported(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("src/defocus_depth", ("ros", "cpu", "training")),  # the torch backend uses torch where it is
+        ("src/defocus_depth", ("ros", "cpu", "tensorrt", "training")),  # the torch backend uses torch where it is
         ("training/defocus_training", ("ros", "cpu", "training")),
-        ("tests", ("ros", "cpu", "training", "dev")),
+        ("tests", ("ros", "cpu", "tensorrt-rtx", "training", "dev")),
     ],
 )
 def test_every_import_is_declared(folder: str, extras: tuple[str, ...]):
@@ -84,7 +84,7 @@ def test_the_runtime_needs_no_torch():
 
 
 def test_nothing_depends_on_what_breaks():
-    assert not _declared("ros", "cpu", "training", "dev") & {"cv-bridge", "torchvision", "timm", "opencv-python"}
+    assert not _declared("ros", "cpu", "tensorrt-rtx", "training", "dev") & {"cv-bridge", "torchvision", "timm", "opencv-python"}
 
 
 def test_package_xml_agrees_with_setup_cfg():

@@ -1,6 +1,7 @@
 """A trained model on disk: `<name>.onnx`, its sidecar `<name>.json`, and optional files beside them.
 
-`<name>.safetensors` holds the weights for refining, `<name>.pt2` the exported program of the torch backend.
+`<name>.safetensors` holds the weights for refining, `<name>.pt2` the exported program of the torch backend,
+`<name>.f16.onnx` and `<name>.int8.onnx` the same graph in other precisions.
 The graph's interface is fixed (`INPUT_NAMES`, `OUTPUT_NAMES`); everything else about it stands in the sidecar.
 """
 
@@ -21,11 +22,28 @@ from ..types import Transfer
 
 INPUT_NAMES = ("image", "lens")
 OUTPUT_NAMES = ("defocus", "depth", "coc", "inv_depth_scale", "confidence")
+VariantPrecision = Literal["f16", "int8"]
 SIZE_MULTIPLE = 32
 RELEASED_MODEL = Path(__file__).resolve().parents[1] / "models" / "released.onnx"
 
 Side = Annotated[int, Field(ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Variant(BaseModel):
+    """The graph with part of its layers in another precision, `<name>.<precision>.onnx`.
+
+    Attributes:
+        sha256: of that file, lower-case hex.
+        kept_f32: convolutions left in float32, because lowering them cost too much accuracy.
+        metrics: figures beside those of the float32 graph on the same data (`abs_rel`, `f32_abs_rel`, …).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Sha256
+    kept_f32: tuple[str, ...] = ()
+    metrics: dict[str, FiniteFloat]
 
 
 class Sidecar(BaseModel):
@@ -40,6 +58,7 @@ class Sidecar(BaseModel):
         metrics: figures on validation data, by name, or by data set and name.
         sha256: of the ONNX file, lower-case hex.
         pt2_sha256: of the exported program beside it; None where there is none.
+        variants: graphs in other precisions beside it, by precision.
         max_coc_px: largest |CoC| (px of the working image) up to which the model was trained to measure well.
         created: when the model was exported, with its time zone.
     """
@@ -54,6 +73,7 @@ class Sidecar(BaseModel):
     metrics: dict[str, FiniteFloat | dict[str, FiniteFloat]]
     sha256: Sha256
     pt2_sha256: Sha256 | None = None
+    variants: dict[VariantPrecision, Variant] = Field(default_factory=dict)
     max_coc_px: float = Field(default=20.0, gt=0, allow_inf_nan=False)
     created: AwareDatetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 
@@ -99,6 +119,29 @@ class ModelArtifact:
     def exported_program_path(self) -> Path:
         """Where the torch backend's exported program lies, if it was made."""
         return self.onnx_path.with_suffix(".pt2")
+
+    def variant_path(self, precision: VariantPrecision) -> Path:
+        """Where the graph in another precision lies, if it was made."""
+        return variant_path(self.onnx_path, precision)
+
+    def verified_variant(self, precision: VariantPrecision) -> Path:
+        """The graph in another precision, whose hash is that of the sidecar.
+
+        Raises:
+            ModelError: the sidecar names none, or the file is missing or another.
+        """
+        path = self.variant_path(precision)
+        if precision not in self.sidecar.variants:
+            raise ModelError(
+                f"{path}: expected a sidecar that names this graph: make it with defocus_training quantise"
+            )
+        verify_sha256(path, self.sidecar.variants[precision].sha256)
+        return path
+
+
+def variant_path(onnx_path: Path, precision: VariantPrecision) -> Path:
+    """`<name>.<precision>.onnx` beside `<name>.onnx`."""
+    return onnx_path.with_suffix(f".{precision}.onnx")
 
 
 def load_artifact(path: Path | None = None) -> ModelArtifact:

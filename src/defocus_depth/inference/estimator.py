@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..errors import ConfigError
 from ..optics import blur_gain_px_per_dpt, coc_from_inverse_depth, focus_dpt, lens_constant_px_per_dpt
 from ..types import DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
 from .artifact import ModelArtifact, load_artifact
-from .backends import AUTO, BackendRequest, Precision, load_backend
+from .backends import AUTO, BackendRequest, PixelBackend, Precision, Preparation, load_backend
 from .pixels import check_image, to_unit_floats
 from .working_size import WorkingGeometry, blur_span_px, choose_geometry
 
@@ -31,7 +32,8 @@ class EstimatorConfig:
             estimates are never clamped to them. A depth_min_m of 0 stands for the focus distance at configuration:
             the default rig is focused nearer than its scene. With that beyond depth_max_m it is NEAREST_SCENE_M.
         threads: CPU threads of the backend, 0 = the library's choice.
-        precision: of the arithmetic; bf16 where CPU and backend have it.
+        precision: of the arithmetic, where the backend has it. auto: on a GPU the fastest engine that kept to the
+            float32 graph's maps, on a CPU f32. f16 and int8 are graphs of their own beside the model.
 
     Raises:
         ConfigError: a value out of its range.
@@ -40,7 +42,7 @@ class EstimatorConfig:
     depth_min_m: float = 0.0
     depth_max_m: float = 10.0
     threads: int = 0
-    precision: Precision = "f32"
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         if not 0 <= self.depth_min_m < self.depth_max_m:
@@ -49,8 +51,8 @@ class EstimatorConfig:
             )
         if self.threads < 0:
             raise ConfigError(f"threads: expected ≥ 0, got {self.threads}")
-        if self.precision not in ("f32", "bf16"):
-            raise ConfigError(f"precision: expected f32 or bf16, got {self.precision!r}")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision: expected one of {', '.join(get_args(Precision))}, got {self.precision!r}")
 
     def nearest_m(self, focus_distance_m: float) -> float:
         """The nearest depth of interest (m) of a camera that is configured with this focus distance."""
@@ -142,9 +144,9 @@ class Estimator:
         focus = float(focus_dpt(focus_distance_m, lens))
         gain = float(blur_gain_px_per_dpt(lens, focus, image.shape[1]))
         geometry = self._geometry_for(image, lens, focus_distance_m)
-        planes = geometry.to_working(to_unit_floats(image, transfer, self._artifact.sidecar.transfer))
         lens_row = np.array([[gain * geometry.scale, focus]], np.float32)
-        maps = {name: values[0, 0] for name, values in self._backend.run(planes, lens_row).items()}
+        preparation = Preparation(geometry, transfer, self._artifact.sidecar.transfer)
+        maps = {name: values[0, 0] for name, values in self._run(image, preparation, lens_row).items()}
         return input_estimate(maps, geometry, gain, focus)
 
     def close(self) -> None:
@@ -156,6 +158,14 @@ class Estimator:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _run(self, image: ImageArray, preparation: Preparation, lens_row: FloatArray) -> dict[str, FloatArray]:
+        if isinstance(self._backend, PixelBackend) and image.dtype == np.uint8:
+            maps = self._backend.run_pixels(image, preparation, lens_row)
+            if maps is not None:
+                return maps
+        values = to_unit_floats(image, preparation.transfer, preparation.wanted)
+        return self._backend.run(preparation.geometry.to_working(values), lens_row)
 
     def _geometry_for(self, image: ImageArray, lens: LensParameters, focus_distance_m: float) -> WorkingGeometry:
         geometry = self._geometry

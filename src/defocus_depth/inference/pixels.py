@@ -48,6 +48,11 @@ def to_unit_floats(image: ImageArray, transfer: Transfer, wanted: Transfer) -> F
     return cv2.LUT(image, table) if image.dtype == np.uint8 else table.take(image)  # type: ignore[return-value]
 
 
+def byte_table(transfer: Transfer, wanted: Transfer) -> FloatArray:
+    """What `to_unit_floats` makes of each value of an 8-bit image: float32 (256,), not to be written to."""
+    return _table(1, transfer, wanted)
+
+
 @lru_cache(maxsize=8)
 def _table(itemsize: int, transfer: Transfer, wanted: Transfer) -> FloatArray:
     count = 256**itemsize

@@ -69,9 +69,25 @@ class WorkingGeometry:
             return inner.copy()
         return cv2.resize(inner, (self.input_width, self.input_height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
+    def resampling(self) -> tuple[FloatArray, FloatArray]:
+        """`to_working` as matrices: a channel x (input_height, input_width) becomes rows @ x @ columns.
+
+        rows is (height, input_height), columns (input_width, width).
+        """
+        rows = _resampled(self.input_height, self.scaled_height, self.pad[0])
+        return rows, np.ascontiguousarray(_resampled(self.input_width, self.scaled_width, self.pad[1]).T)
+
     @property
     def _resizes(self) -> bool:
         return (self.scaled_height, self.scaled_width) != (self.input_height, self.input_width)
+
+
+def _resampled(length: int, scaled: int, padding: int) -> FloatArray:
+    """What area resampling and reflection make of each unit vector: (scaled + padding, length)."""
+    units = np.eye(length, dtype=np.float32)
+    if scaled != length:
+        units = cv2.resize(units, (length, scaled), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return cv2.copyMakeBorder(units, 0, padding, 0, 0, cv2.BORDER_REFLECT_101)  # type: ignore[return-value]
 
 
 def blur_span_px(lens_constant_px_per_dpt: float, depth_min_m: float, depth_max_m: float) -> float:

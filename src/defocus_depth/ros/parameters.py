@@ -86,7 +86,7 @@ class DepthNodeParameters:
     )
     backend: str = parameter(
         AUTO,
-        "Inference backend; auto takes the fastest that loads.",
+        "Inference backend; auto takes the fastest that loads, and never builds an engine.",
         choices=(AUTO, *BACKENDS),
         applies="in configure",
     )
@@ -99,7 +99,7 @@ class DepthNodeParameters:
     )
     precision: str = parameter(
         EstimatorConfig.precision,
-        "Arithmetic of the backend; bf16 where CPU and backend have it.",
+        "Arithmetic of the backend, where it and the model have it; auto: the fastest faithful engine, f32 on CPUs.",
         choices=get_args(Precision),
         applies="in configure",
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from ...errors import BackendError, BackendUnavailableError, ModelError
-from ...types import FloatArray
+from ...types import FloatArray, ImageArray, Transfer
 from ..artifact import INPUT_NAMES, OUTPUT_NAMES, ModelArtifact
+from ..working_size import WorkingGeometry
 
-Precision = Literal["f32", "bf16"]
+Precision = Literal["auto", "f32", "f16", "bf16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,25 @@ class BackendRequest:
     Attributes:
         height, width: px of the network's input; fixed for the life of the backend.
         threads: CPU threads, 0 = the library's choice.
-        precision: of the arithmetic; a backend that cannot do it refuses.
+        precision: of the arithmetic; a backend that cannot do it refuses. auto: the backend's own choice, f32 on CPUs.
+        may_build: whether a backend that compiles for minutes may do so now, or takes only what is built already.
     """
 
     artifact: ModelArtifact
     height: int
     width: int
     threads: int = 0
-    precision: Precision = "f32"
+    precision: Precision = "auto"
+    may_build: bool = True
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What lies between a camera's pixels and the network's input: re-encoding, resampling and padding."""
+
+    geometry: WorkingGeometry
+    transfer: Transfer
+    wanted: Transfer
 
 
 class Backend(Protocol):
@@ -57,6 +70,15 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the model. `run` must not be called any more; a second `close` does nothing."""
+        ...
+
+
+@runtime_checkable
+class PixelBackend(Backend, Protocol):
+    """A backend that can do the pre-processing too, on the device where it computes."""
+
+    def run_pixels(self, image: ImageArray, preparation: Preparation, lens: FloatArray) -> dict[str, FloatArray] | None:
+        """As `run`, of a camera image uint8 (H, W, 3) RGB or (H, W); None where it cannot, and `run` must be used."""
         ...
 
 
@@ -96,7 +118,21 @@ def closed(name: str) -> BackendError:
     return BackendError(f"{name}: expected an open backend, got a closed one")
 
 
-def require_f32(request: BackendRequest, backend: str) -> None:
-    """Refuse, in a backend that computes in float32 only, any other precision."""
-    if request.precision != "f32":
-        raise BackendUnavailableError(f"{backend}: expected precision f32, got {request.precision}")
+def chosen_precision(request: BackendRequest, backend: str, offered: Sequence[Precision] = ("f32",)) -> Precision:
+    """The precision to run in, the first one offered for `auto`; one that is not offered is refused."""
+    if request.precision == "auto":
+        return offered[0]
+    if request.precision not in offered:
+        raise BackendUnavailableError(f"{backend}: expected precision {' or '.join(offered)}, got {request.precision}")
+    return request.precision
+
+
+def graph_path(request: BackendRequest, precision: Precision) -> Path:
+    """The ONNX file that computes in this precision: a variant of the model, or the model itself.
+
+    Raises:
+        ModelError: the variant is missing, or another than the sidecar's.
+    """
+    if precision in ("f16", "int8"):
+        return request.artifact.verified_variant(precision)
+    return request.artifact.onnx_path

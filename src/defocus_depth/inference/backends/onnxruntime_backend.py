@@ -1,29 +1,47 @@
-"""ONNX Runtime on the CPU: runs wherever OpenVINO does not."""
+"""ONNX Runtime: on the CPU it runs wherever OpenVINO does not; with onnxruntime-gpu it is a way to CUDA."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import onnxruntime as ort
-
-from ...errors import BackendError, ModelError
+from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray
 from ..artifact import OUTPUT_NAMES
-from .base import BackendRequest, check_inputs, check_interface, closed, require_f32
+from .base import BackendRequest, Precision, check_inputs, check_interface, chosen_precision, closed, graph_path
 
-_PROVIDERS = ["CPUExecutionProvider"]
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
 _ERRORS_ONLY = 3
+_CUDA_LIBRARY = Path("capi", "libonnxruntime_providers_cuda.so")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a session computes: the backend's name, its execution provider, and the precisions that gain there."""
+
+    name: str
+    provider: str
+    precisions: tuple[Precision, ...]
+
+
+CPU = Target("onnxruntime", "CPUExecutionProvider", ("f32", "int8"))
+CUDA = Target("onnxruntime_gpu", "CUDAExecutionProvider", ("f32", "f16"))
 
 
 class OnnxRuntimeBackend:
     """A session whose symbolic height and width are fixed before the graph is optimised."""
 
-    name = "onnxruntime"
-
-    def __init__(self, request: BackendRequest) -> None:
-        require_f32(request, self.name)
+    def __init__(self, request: BackendRequest, target: Target = CPU) -> None:
+        self.name = target.name
         self._request = request
-        self._session: ort.InferenceSession | None = _session(request)
+        path = graph_path(request, chosen_precision(request, self.name, target.precisions))
+        self._session: ort.InferenceSession | None = _session(request, path, target)
+        # Where its libraries or the driver are missing, a session falls back to the CPU with a warning only.
+        _require_provider(target, self._session.get_providers())
 
     def run(self, image: FloatArray, lens: FloatArray) -> dict[str, FloatArray]:
         """See `Backend.run`."""
@@ -33,7 +51,7 @@ class OnnxRuntimeBackend:
         try:
             maps = self._session.run(list(OUTPUT_NAMES), {"image": image, "lens": lens})
         except Exception as error:  # its exceptions share no other base
-            raise BackendError(f"onnxruntime: inference failed: {error}") from error
+            raise BackendError(f"{self.name}: inference failed: {error}") from error
         return dict(zip(OUTPUT_NAMES, maps, strict=True))  # type: ignore[arg-type]
 
     def close(self) -> None:
@@ -42,39 +60,60 @@ class OnnxRuntimeBackend:
 
 
 def load(request: BackendRequest) -> OnnxRuntimeBackend:
-    """The registry's entry."""
+    """The registry's entry `onnxruntime`."""
     return OnnxRuntimeBackend(request)
 
 
-def _session(request: BackendRequest) -> ort.InferenceSession:
+def load_cuda(request: BackendRequest) -> OnnxRuntimeBackend:
+    """The registry's entry `onnxruntime_gpu`."""
+    _require_cuda_build()
+    return OnnxRuntimeBackend(request, CUDA)
+
+
+def _require_cuda_build() -> None:
+    """Look for its library, so that the CPU build, which has the same name, is not imported in vain."""
+    found = find_spec("onnxruntime")
+    folders = found.submodule_search_locations if found else None
+    if not any(Path(folder, _CUDA_LIBRARY).is_file() for folder in folders or ()):
+        raise BackendUnavailableError(f"{CUDA.name}: expected {_CUDA_LIBRARY} in onnxruntime: pip install onnxruntime-gpu")
+
+
+def _require_provider(target: Target, found: list[str]) -> None:
+    if target.provider not in found:
+        raise BackendUnavailableError(f"{target.name}: expected {target.provider}, got {', '.join(found)}")
+
+
+def _session(request: BackendRequest, path: Path, target: Target) -> ort.InferenceSession:
     """The graph is read twice: its dimensions' names, the exporter's choice, must be known before it is optimised."""
+    import onnxruntime as ort
+
     unoptimised = _options(request)
     unoptimised.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    graph = _open(request, unoptimised)
+    graph = _open(path, unoptimised, CPU)
     inputs = graph.get_inputs()
     check_interface(request, [port.name for port in inputs], [port.name for port in graph.get_outputs()])
     options = _options(request)
     lengths = {"image": [1, 3, request.height, request.width], "lens": [1, 2]}
     for port in inputs:
-        _fix_dimensions(request, options, port, lengths[port.name])
-    return _open(request, options)
+        _fix_dimensions(path, options, port, lengths[port.name])
+    return _open(path, options, target)
 
 
-def _open(request: BackendRequest, options: ort.SessionOptions) -> ort.InferenceSession:
-    path = request.artifact.onnx_path
+def _open(path: Path, options: ort.SessionOptions, target: Target) -> ort.InferenceSession:
+    import onnxruntime as ort
+
     try:
-        return ort.InferenceSession(path, options, providers=_PROVIDERS)
+        return ort.InferenceSession(path, options, providers=[target.provider])
     except Exception as error:  # its exceptions share no other base
         raise ModelError(f"{path}: expected an ONNX graph that ONNX Runtime can read: {error}") from error
 
 
-def _fix_dimensions(request: BackendRequest, options: ort.SessionOptions, port: Any, lengths: list[int]) -> None:
+def _fix_dimensions(path: Path, options: ort.SessionOptions, port: Any, lengths: list[int]) -> None:
     found = port.shape
     fits = len(found) == len(lengths) and all(
         not isinstance(dimension, int) or dimension == length for dimension, length in zip(found, lengths, strict=True)
     )
     if not fits:
-        path = request.artifact.onnx_path
         raise ModelError(f"{path}: input {port.name}: expected a shape that takes {lengths}, got {found}")
     for dimension, length in zip(found, lengths, strict=True):
         if isinstance(dimension, str):
@@ -82,6 +121,8 @@ def _fix_dimensions(request: BackendRequest, options: ort.SessionOptions, port: 
 
 
 def _options(request: BackendRequest) -> ort.SessionOptions:
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = request.threads

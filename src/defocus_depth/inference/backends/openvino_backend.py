@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import openvino as ov
 
 from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray
 from ..artifact import OUTPUT_NAMES
-from .base import BackendRequest, check_inputs, check_interface, closed
+from .base import BackendRequest, Precision, check_inputs, check_interface, chosen_precision, closed, graph_path
 
 _DEVICE = "CPU"
 
@@ -20,8 +22,8 @@ class OpenVinoBackend:
     def __init__(self, request: BackendRequest) -> None:
         self._request = request
         core = ov.Core()
-        _require_precision(core, request)
-        compiled = _compile(core, _read(core, request), request)
+        precision = _precision(core, request)
+        compiled = _compile(core, _read(core, request, graph_path(request, precision)), request, precision)
         self._infer: ov.InferRequest | None = compiled.create_infer_request()
 
     def run(self, image: FloatArray, lens: FloatArray) -> dict[str, FloatArray]:
@@ -45,14 +47,15 @@ def load(request: BackendRequest) -> OpenVinoBackend:
     return OpenVinoBackend(request)
 
 
-def _require_precision(core: ov.Core, request: BackendRequest) -> None:
+def _precision(core: ov.Core, request: BackendRequest) -> Precision:
+    precision = chosen_precision(request, "openvino", ("f32", "bf16", "int8"))
     able = [str(name) for name in core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")]
-    if request.precision == "bf16" and "BF16" not in able:
+    if precision == "bf16" and "BF16" not in able:
         raise BackendUnavailableError(f"openvino: expected a CPU with bf16, got one with {', '.join(able)}")
+    return precision
 
 
-def _read(core: ov.Core, request: BackendRequest) -> ov.Model:
-    path = request.artifact.onnx_path
+def _read(core: ov.Core, request: BackendRequest, path: Path) -> ov.Model:
     try:
         model = core.read_model(path)
         check_interface(
@@ -66,10 +69,11 @@ def _read(core: ov.Core, request: BackendRequest) -> ov.Model:
     return model
 
 
-def _compile(core: ov.Core, model: ov.Model, request: BackendRequest) -> ov.CompiledModel:
+def _compile(core: ov.Core, model: ov.Model, request: BackendRequest, precision: Precision) -> ov.CompiledModel:
     options: dict[str, object] = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": request.precision,
+        # An int8 graph says itself what is int8; the rest of it stays float32.
+        "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
         # Pinned threads wait for their core whenever the camera driver or the middleware is on it.
         "ENABLE_CPU_PINNING": False,
     }

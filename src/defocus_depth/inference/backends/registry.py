@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
 from functools import lru_cache
@@ -24,18 +25,24 @@ class Entry(NamedTuple):
     install: str
 
 
+_TENSORRT = "comes with JetPack and with NVIDIA's containers, see docs/deploy.md"
 BACKENDS: dict[str, Entry] = {
+    "tensorrt": Entry("tensorrt", "load", _TENSORRT),
+    "tensorrt_rtx": Entry("tensorrt", "load_rtx", "pip install 'defocus_depth[tensorrt-rtx]'"),
+    "onnxruntime_gpu": Entry("onnxruntime_backend", "load_cuda", "pip install onnxruntime-gpu"),
     "torch_cuda": Entry("torch_backend", "load_cuda", "pip install torch (CUDA build)"),
     "openvino": Entry("openvino_backend", "load", "pip install openvino"),
     "onnxruntime": Entry("onnxruntime_backend", "load", "pip install onnxruntime"),
     "torch": Entry("torch_backend", "load_cpu", "pip install torch"),
 }
 # Fastest first. `torch` on a CPU is slower than both libraries made for it: by name only.
-AUTO_ORDER = ("torch_cuda", "openvino", "onnxruntime")
+AUTO_ORDER = ("tensorrt", "tensorrt_rtx", "onnxruntime_gpu", "torch_cuda", "openvino", "onnxruntime")
 
 
 def load_backend(name: str, request: BackendRequest) -> Backend:
     """The backend `name` (or the first of `AUTO_ORDER` that loads), ready: it has run once on a grey image.
+
+    `auto` takes what is built already and never lets a backend compile for minutes.
 
     Raises:
         ConfigError: no backend has this name.
@@ -60,7 +67,7 @@ def _load_first(request: BackendRequest) -> Backend:
     refusals: dict[str, BackendError | ModelError] = {}
     for name in AUTO_ORDER:
         try:
-            return load_backend(name, request)
+            return load_backend(name, dataclasses.replace(request, may_build=False))
         except (BackendError, ModelError) as error:
             refusals[name] = error
             _log_once(name, str(error))

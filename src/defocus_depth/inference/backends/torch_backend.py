@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray
 from ..artifact import OUTPUT_NAMES, verify_sha256
-from .base import BackendRequest, check_inputs, closed, require_f32
+from .base import BackendRequest, check_inputs, chosen_precision, closed
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ class TorchBackend:
 
     def __init__(self, request: BackendRequest, name: str, device: str) -> None:
         path = _program_path(request, name)
-        require_f32(request, name)
+        chosen_precision(request, name)
         import torch
 
         if device == "cuda" and not torch.cuda.is_available():

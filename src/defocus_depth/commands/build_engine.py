@@ -1,0 +1,190 @@
+"""`defocus_depth build-engine`: TensorRT engines of a model, ahead of time, where the node finds them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from tyro.conf import Positional
+
+from ..errors import BackendError, BackendUnavailableError, ConfigError, ModelError
+from ..inference import BackendRequest, ModelArtifact, load_artifact
+from ..inference.artifact import SIZE_MULTIPLE
+from ..inference.backends.base import Precision
+from ..inference.backends.tensorrt.adapter import FLAVOURS, Library, import_library
+from ..inference.backends.tensorrt.builder import WORKSPACE_BYTES
+from ..inference.backends.tensorrt.building import PIXELS, EngineMaker, precisions_to_try
+from ..inference.backends.tensorrt.cache import FOLDER_VARIABLE, EngineCache, EngineKey, default_folder
+from ..inference.backends.tensorrt.device import GpuIdentity, open_gpu
+from ..inference.backends.tensorrt.loading import EngineLoader
+from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
+
+_MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Options:
+    model: Positional[Path | None] = None
+    """`<name>.onnx` with its sidecar; the released model by default."""
+    out: Path | None = None
+    """Folder for the engines; by default the one where the node looks for them."""
+    flavour: Literal["tensorrt", "tensorrt_rtx"] | None = None
+    """Library to build for; by default the first whose builder loads."""
+    precisions: tuple[Literal["f32", "f16", "int8"], ...] = ()
+    """Precisions to build; by default all for which the model has a graph."""
+    sizes: tuple[str, ...] = ()
+    """Working sizes WIDTHxHEIGHT (px), as in 320x256; by default all of the model's."""
+    workspace_mb: int = WORKSPACE_BYTES // _MEBIBYTE
+    """Most scratch memory (MiB) that a layer may use."""
+    json: Path | None = None
+    """Also write what was built to this file."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One engine, or why there is none.
+
+    Attributes:
+        file: name in the folder.
+        verified: whether its maps were compared with the CPU's here and found good.
+        problem: why it was not built, or is refused; empty where nothing is wrong.
+    """
+
+    precision: str
+    size: str
+    file: str
+    mebibytes: float
+    seconds: float
+    verified: bool
+    problem: str
+
+
+def run(options: Options) -> int:
+    """Build, compare with the CPU where a GPU is, print a table; 1 when an engine was not built or is refused."""
+    artifact = load_artifact(options.model)
+    library = _library(options.flavour)
+    requests = list(_requests(artifact, options, library.flavour.name))
+    gpu, no_gpu = _gpu()
+    cache = EngineCache(options.out)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
+    ) as bar:
+        task = bar.add_task("")
+
+        def show(phase: str, done: int, steps: int) -> None:
+            bar.update(task, description=phase, completed=done, total=steps)
+
+        maker = EngineMaker(library, cache, gpu, options.workspace_mb * _MEBIBYTE, show)
+        built = [_timed(maker.pixel_key(), cache, lambda: _build_pixels(maker))]
+        for request, precision in requests:
+            key = maker.network_key(request, precision)
+            built.append(_timed(key, cache, lambda r=request, p=precision: _build_network(maker, r, p)))
+    _print(library, cache, built, no_gpu)
+    write_json(options.json, _figures(library, gpu, cache, built))
+    return EXIT_NEGATIVE if any(one.problem for one in built) else EXIT_OK
+
+
+def _library(flavour: str | None) -> Library:
+    reasons = []
+    for name in (flavour,) if flavour else FLAVOURS:
+        try:
+            return import_library(FLAVOURS[name])
+        except BackendUnavailableError as error:
+            reasons.append(str(error))
+    raise BackendUnavailableError("; ".join(reasons))
+
+
+def _gpu() -> tuple[GpuIdentity | None, str]:
+    """The GPU; or None and why there is none."""
+    try:
+        gpu = open_gpu()
+    except BackendUnavailableError as error:
+        return None, str(error)
+    gpu.close()
+    return gpu.identity, ""
+
+
+def _requests(artifact: ModelArtifact, options: Options, name: str) -> Iterator[tuple[BackendRequest, Precision]]:
+    if options.workspace_mb < 1:
+        raise ConfigError(f"--workspace-mb: expected ≥ 1, got {options.workspace_mb}")
+    sizes = [_size(text) for text in options.sizes] or artifact.sidecar.sizes
+    for height, width in sizes:
+        request = BackendRequest(artifact, height, width, may_build=False)
+        for precision in options.precisions or precisions_to_try(request, name):
+            yield request, precision
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(height, width) of WIDTHxHEIGHT."""
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    sides = [int(side) for side in found.groups()] if found else []
+    if not sides or any(side == 0 or side % SIZE_MULTIPLE for side in sides):
+        raise ConfigError(f"--sizes: expected WIDTHxHEIGHT in multiples of {SIZE_MULTIPLE} px, got {text!r}")
+    return sides[1], sides[0]
+
+
+def _timed(key: EngineKey, cache: EngineCache, build: Callable[[], bool]) -> Built:
+    """Build one engine; a refusal is noted, so that the others are built all the same."""
+    start, problem, verified = time.perf_counter(), "", False
+    try:
+        verified = build()
+    except (BackendError, ModelError) as error:
+        problem = str(error)
+    seconds, path = time.perf_counter() - start, cache.path(key)
+    mebibytes = path.stat().st_size / _MEBIBYTE if path.is_file() else 0.0
+    return Built(key.precision, key.size, path.name, round(mebibytes, 1), round(seconds, 2), verified, problem)
+
+
+def _build_pixels(maker: EngineMaker) -> bool:
+    maker.build_pixels()
+    return False  # compared with the CPU on the first image of each size
+
+
+def _build_network(maker: EngineMaker, request: BackendRequest, precision: Precision) -> bool:
+    maker.build_network(request, precision)
+    if maker.gpu is None:
+        return False
+    EngineLoader(request, maker, maker.gpu).faithful(precision, may_build=False).close()
+    return True
+
+
+def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str) -> None:
+    table = Table(title=f"{library.flavour.name} {library.version}, engines in {cache.folder}")
+    for heading, justify in (("precision", "left"), ("size", "left"), ("MiB", "right"), ("s", "right")):
+        table.add_column(heading, justify=justify)
+    table.add_column("compared with the CPU", overflow="fold")
+    for one in built:
+        table.add_row(one.precision, one.size, f"{one.mebibytes:.1f}", f"{one.seconds:.1f}", _verdict(one))
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    if no_gpu:
+        console.print(
+            f"No driver here ({no_gpu}). Running these engines needs an NVIDIA driver and GPU; "
+            "each is compared with the CPU when it is first loaded there."
+        )
+    if cache.folder != default_folder():
+        console.print(f"The node looks for engines in {default_folder()}: export {FOLDER_VARIABLE}={cache.folder}")
+
+
+def _verdict(one: Built) -> str:
+    if one.problem:
+        return one.problem
+    if one.precision == PIXELS:
+        return "on the first image"
+    return "agrees" if one.verified else "not yet"
+
+
+def _figures(library: Library, gpu: GpuIdentity | None, cache: EngineCache, built: list[Built]) -> dict[str, object]:
+    return {
+        "library": f"{library.flavour.name} {library.version}",
+        "gpu": str(gpu) if gpu else None,
+        "folder": str(cache.folder),
+        "engines": [asdict(one) for one in built],
+    }

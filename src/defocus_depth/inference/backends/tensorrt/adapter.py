@@ -1,0 +1,122 @@
+"""TensorRT and TensorRT for RTX as one library: what differs between them, and between their versions, is here.
+
+| | tensorrt 10 | tensorrt 11 | tensorrt_rtx 1 |
+| --- | --- | --- | --- |
+| strongly typed networks | by flag | always | always |
+| engines run on | the GPU model they were built on | the same | every GPU from Ampere on |
+| builds without a GPU | no | no | yes |
+| kernels compiled at load, kept in a runtime cache | no | no | yes |
+| CUDA graphs | captured by the caller | captured by the caller | by a setting of the context |
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections import deque
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from ....errors import BackendUnavailableError
+
+_LOG = logging.getLogger(__name__)
+_REMEMBERED_PROBLEMS = 4
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One of the two libraries.
+
+    Attributes:
+        name: of the backend, and of the Python module.
+        install: how to get it.
+        portable: engines are built without a GPU, and run on any GPU of the generations supported.
+    """
+
+    name: str
+    install: str
+    portable: bool
+
+
+TENSORRT = Flavour("tensorrt", "comes with JetPack and with NVIDIA's containers, see docs/deploy.md", portable=False)
+TENSORRT_RTX = Flavour("tensorrt_rtx", "pip install 'defocus_depth[tensorrt-rtx]'", portable=True)
+FLAVOURS = {flavour.name: flavour for flavour in (TENSORRT, TENSORRT_RTX)}
+
+
+class Library:
+    """An imported flavour.
+
+    Attributes:
+        trt: the Python module.
+        version: of the library; engines are good for this one only.
+        log: the logger that every object of the library is given.
+        problems: the last warnings and errors it logged, newest last.
+    """
+
+    def __init__(self, flavour: Flavour, trt: Any) -> None:
+        self.flavour = flavour
+        self.trt = trt
+        self.version: str = trt.__version__
+        self.problems: deque[str] = deque(maxlen=_REMEMBERED_PROBLEMS)
+        self.log = _logger(trt, self.problems)
+
+    @property
+    def network_flags(self) -> int:
+        """For `create_network`: types as the graph gives them. TensorRT 10 must be told, later ones know no other."""
+        flag = getattr(self.trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+        return 0 if flag is None else 1 << int(flag)
+
+    def context(self, engine: Any, runtime_cache: bytes) -> tuple[Any, Any]:
+        """An execution context of `engine`, and its runtime cache (None where the flavour has none).
+
+        With TensorRT for RTX the context captures its own CUDA graph, and starts from the kernels in
+        `runtime_cache` (empty: none yet).
+        """
+        if self.flavour is not TENSORRT_RTX:
+            return engine.create_execution_context(), None
+        config = engine.create_runtime_config()
+        config.cuda_graph_strategy = self.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        cache = config.create_runtime_cache()
+        if runtime_cache and not cache.deserialize(runtime_cache):
+            _LOG.info("%s: kernels kept from another driver or version are compiled anew", self.flavour.name)
+        config.set_runtime_cache(cache)
+        return engine.create_execution_context(config), cache
+
+    def complaint(self) -> str:
+        """What the library logged last, for an error's message."""
+        return "; ".join(self.problems) or "no reason given"
+
+
+def require_installed(flavour: Flavour) -> None:
+    """Refuse, without importing it, with a BackendUnavailableError a flavour that is not installed."""
+    if find_spec(flavour.name) is None:
+        raise BackendUnavailableError(f"{flavour.name}: expected its Python package, not installed: {flavour.install}")
+
+
+def import_library(flavour: Flavour) -> Library:
+    """The flavour, imported.
+
+    Raises:
+        BackendUnavailableError: it is not installed, or a library of its own is missing.
+    """
+    try:
+        return Library(flavour, importlib.import_module(flavour.name))
+    except (ImportError, OSError, RuntimeError) as error:  # its packages raise all three where a library is missing
+        raise BackendUnavailableError(f"{flavour.name}: cannot be imported ({error}): {flavour.install}") from error
+
+
+def _logger(trt: Any, problems: deque[str]) -> Any:
+    """A logger of the library's kind that keeps what went wrong and hands everything to Python's logging."""
+    trouble = (trt.ILogger.WARNING, trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR)
+
+    class Log(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in trouble:
+                problems.append(message)
+            _LOG.debug("%s", message)
+
+    return Log()

@@ -1,0 +1,161 @@
+"""The backend: runs the network's engine, with the pre-processing's engine in front of it where that is built."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+
+from ....errors import BackendError
+from ....types import FloatArray, ImageArray
+from ...artifact import INPUT_NAMES, OUTPUT_NAMES
+from ...pixels import to_unit_floats
+from ..base import BackendRequest, Preparation, check_inputs, check_interface, closed
+from . import pixels
+from .adapter import TENSORRT_RTX
+from .buffers import Sequence, Workspace
+from .building import EngineMaker
+from .cache import CachedEngine
+from .device import Gpu, GpuIdentity
+from .engine import Engine
+
+_LOG = logging.getLogger(__name__)
+_PIXEL_TOLERANCE = 4e-3  # one grey level of 8 bits; TF32 products are good to a tenth of it
+
+
+class TensorRtBackend:
+    """The network's engine on a stream of its own, with its buffers; and in front of it, where built, the pixels'.
+
+    Args:
+        gpu: closed with the backend.
+    """
+
+    def __init__(self, request: BackendRequest, maker: EngineMaker, gpu: Gpu, cached: CachedEngine) -> None:
+        self.name = maker.library.flavour.name
+        self._request, self._maker, self._gpu = request, maker, gpu
+        self._stack = ExitStack()
+        self._stack.callback(gpu.close)
+        self._pixels: pixels.PixelStage | None = None
+        self._pixel_sequence: Sequence | None = None
+        self._pixel_engine = _pixel_engine(maker)
+        try:
+            self._open(cached)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._is_open = True
+
+    def run(self, image: FloatArray, lens: FloatArray) -> dict[str, FloatArray]:
+        """See `Backend.run`; the maps are pinned memory."""
+        if not self._is_open:
+            raise closed(self.name)
+        check_inputs(self._request, image, lens)
+        self._inputs["image"][...] = image
+        self._inputs["lens"][...] = lens
+        self._sequence.run()
+        return self._outputs
+
+    def run_pixels(self, image: ImageArray, preparation: Preparation, lens: FloatArray) -> dict[str, FloatArray] | None:
+        """See `PixelBackend.run_pixels`: None without an engine for it, or for sizes beyond its profile."""
+        if not self._is_open:
+            raise closed(self.name)
+        if self._pixel_engine is None or not pixels.fits(image, preparation):
+            return None
+        try:
+            stage, sequence = self._stage(image, preparation, self._pixel_engine)
+        except BackendError as error:
+            _LOG.warning("%s: pre-processing stays on the CPU: %s", self.name, error)
+            self._pixel_engine = None
+            return None
+        stage.put(image)
+        self._inputs["lens"][...] = lens
+        sequence.run()
+        return self._outputs
+
+    def runtime_cache(self) -> bytes:
+        """Kernels compiled at load, for the next time; see `Engine.runtime_cache`."""
+        return self._engine.runtime_cache()
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._is_open = False
+        self._close_pixels()
+        self._stack.close()
+
+    def _open(self, cached: CachedEngine) -> None:
+        self._workspace = Workspace(self._gpu)
+        self._stack.callback(self._workspace.close)
+        height, width = self._request.height, self._request.width
+        shapes = {"image": (1, 3, height, width), "lens": (1, 2)}
+        kernels = self._maker.cache.load_notes(*kernel_cache(self._maker, self._gpu.identity))
+        self._engine = Engine(self._maker.library, self._workspace, cached.engine, shapes, kernels)
+        self._stack.callback(self._engine.close)
+        check_interface(self._request, list(self._engine.inputs), list(self._engine.outputs))
+        self._inputs = {name: self._workspace.pinned(name, *self._engine.inputs[name]) for name in INPUT_NAMES}
+        self._outputs = {name: self._workspace.pinned(name, *self._engine.outputs[name]) for name in OUTPUT_NAMES}
+        self._sequence = self._sequence_of(self._enqueue_planes)
+        self._stack.callback(self._sequence.close)
+
+    def _sequence_of(self, enqueue: Callable[[], None]) -> Sequence:
+        # The contexts of TensorRT for RTX capture their own graphs.
+        return Sequence(self._workspace, enqueue, capture=self._maker.library.flavour is not TENSORRT_RTX)
+
+    def _enqueue_planes(self) -> None:
+        self._workspace.upload("image")
+        self._enqueue_network()
+
+    def _enqueue_pixels(self) -> None:
+        assert self._pixels is not None  # made with the sequence that calls this
+        self._pixels.enqueue()
+        self._enqueue_network()
+
+    def _enqueue_network(self) -> None:
+        self._workspace.upload("lens")
+        self._engine.enqueue()
+        for name in OUTPUT_NAMES:
+            self._workspace.download(name)
+
+    def _stage(self, image: ImageArray, preparation: Preparation, engine: bytes) -> tuple[pixels.PixelStage, Sequence]:
+        """The stage for images of this shape; a new one is compared with the CPU's pre-processing first."""
+        made_for = (image.shape, preparation)
+        if self._pixels is None or self._pixel_sequence is None or self._pixels.made_for != made_for:
+            self._close_pixels()
+            self._pixels = pixels.PixelStage(self._maker.library, self._workspace, engine, image.shape, preparation)
+            self._pixel_sequence = self._sequence_of(self._enqueue_pixels)
+            self._require_same_pixels(self._pixels, image, preparation)
+        return self._pixels, self._pixel_sequence
+
+    def _require_same_pixels(self, stage: pixels.PixelStage, image: ImageArray, preparation: Preparation) -> None:
+        values = to_unit_floats(image, preparation.transfer, preparation.wanted)
+        expected = preparation.geometry.to_working(values)
+        stage.put(image)
+        stage.enqueue()
+        self._workspace.download("image")
+        self._gpu.synchronise(self._workspace.stream)
+        difference = float(np.max(np.abs(self._inputs["image"] - expected)))
+        if not difference <= _PIXEL_TOLERANCE:
+            raise BackendError(f"image: expected the CPU's values within {_PIXEL_TOLERANCE}, off by {difference:.2g}")
+
+    def _close_pixels(self) -> None:
+        if self._pixel_sequence is not None:
+            self._pixel_sequence.close()
+        if self._pixels is not None:
+            self._pixels.close()
+        self._pixels = self._pixel_sequence = None
+
+
+def _pixel_engine(maker: EngineMaker) -> bytes | None:
+    try:
+        cached = maker.cache.load(maker.pixel_key())
+    except BackendError as error:
+        _LOG.warning("pre-processing stays on the CPU: %s", error)
+        return None
+    return cached.engine if cached else None
+
+
+def kernel_cache(maker: EngineMaker, gpu: GpuIdentity) -> tuple[str, dict[str, str]]:
+    """Name and description of the file with compiled kernels."""
+    library = f"{maker.library.flavour.name} {maker.library.version}"
+    return f"kernels_{library}_{gpu.name}.cache".replace(" ", "-"), {"library": library, "gpu": str(gpu)}

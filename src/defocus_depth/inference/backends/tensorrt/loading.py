@@ -1,0 +1,116 @@
+"""Which engine runs: one that is built and has proved faithful, or one that is built now where that is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from ....errors import BackendError, BackendUnavailableError, ModelError
+from ..base import BackendRequest, Precision
+from .adapter import Flavour, import_library, require_installed
+from .backend import TensorRtBackend, kernel_cache
+from .building import EngineMaker, precisions_to_try
+from .cache import CachedEngine, EngineCache
+from .device import GpuIdentity, open_gpu
+from .gate import compare, gate_inputs, reference_run, require_fidelity
+
+_LOG = logging.getLogger(__name__)
+
+
+def load_flavour(request: BackendRequest, flavour: Flavour) -> TensorRtBackend:
+    """The fastest engine of the model that is faithful. Where none is built, one is built if the request allows it.
+
+    Raises:
+        BackendUnavailableError: library, driver or GPU are missing, or no engine can be had.
+        ModelError: a graph is missing, or another than the sidecar's.
+    """
+    require_installed(flavour)
+    try:  # before the library, which is large, is imported
+        gpu = open_gpu()
+    except BackendUnavailableError as error:
+        raise BackendUnavailableError(f"{flavour.name}: {error}") from error
+    try:
+        maker = EngineMaker(import_library(flavour), EngineCache(), gpu.identity)
+        return EngineLoader(request, maker, gpu.identity).load()
+    finally:
+        gpu.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineLoader:
+    """Loads engines of one model at one size for one GPU."""
+
+    request: BackendRequest
+    maker: EngineMaker
+    gpu: GpuIdentity
+
+    def load(self) -> TensorRtBackend:
+        """Each precision in turn, first from the cache alone; then, where that is allowed, built."""
+        precisions = precisions_to_try(self.request, self.maker.library.flavour.name)
+        reasons: list[str] = []
+        refused: set[Precision] = set()
+        for may_build in (False, True) if self.request.may_build else (False,):
+            for precision in precisions:
+                if precision in refused:
+                    continue
+                try:
+                    return self.faithful(precision, may_build)
+                except _NotBuilt as missing:
+                    if not self.request.may_build:
+                        reasons.append(str(missing))
+                except (BackendError, ModelError) as error:
+                    refused.add(precision)
+                    reasons.append(str(error))
+                    _LOG.warning("%s: %s engine not used: %s", self.maker.library.flavour.name, precision, error)
+        raise BackendUnavailableError(f"{self.maker.library.flavour.name}: {'; '.join(reasons)}")
+
+    def faithful(self, precision: Precision, may_build: bool) -> TensorRtBackend:
+        """The backend with the engine in this precision, compared with the CPU on this GPU now or before.
+
+        Raises:
+            BackendError: it differs from the CPU beyond the limits, cannot be loaded, or is not there and may not be
+                built.
+        """
+        cached = self._cached(precision)
+        if cached is None:
+            cached = self._built(precision, may_build)
+        backend = TensorRtBackend(self.request, self.maker, open_gpu(), cached)
+        try:
+            if cached.verified_on != str(self.gpu):
+                self._verify(backend, precision, cached)
+        except BaseException:
+            backend.close()
+            raise
+        return backend
+
+    def _cached(self, precision: Precision) -> CachedEngine | None:
+        """The engine in the cache. One that must not be trusted is as good as none."""
+        try:
+            return self.maker.cache.load(self.maker.network_key(self.request, precision))
+        except BackendError as error:
+            _LOG.warning("%s: engine not trusted: %s", self.maker.library.flavour.name, error)
+            return None
+
+    def _built(self, precision: Precision, may_build: bool) -> CachedEngine:
+        model, flavour = self.request.artifact.onnx_path, self.maker.library.flavour.name
+        size = f"{self.request.width}x{self.request.height}"
+        if not may_build:
+            raise _NotBuilt(
+                f"no {precision} engine for {size} px: defocus_depth build-engine {model} --flavour {flavour}"
+            )
+        _LOG.warning("%s: building the %s engine for %s px, which can take minutes", flavour, precision, size)
+        return self.maker.build_network(self.request, precision)
+
+    def _verify(self, backend: TensorRtBackend, precision: Precision, cached: CachedEngine) -> None:
+        fidelity = compare(
+            backend.run, reference_run(self.request), gate_inputs(self.request.height, self.request.width)
+        )
+        require_fidelity(fidelity, precision)
+        verified = dataclasses.replace(cached, verified_on=str(self.gpu), figures=dataclasses.asdict(fidelity))
+        self.maker.cache.store(self.maker.network_key(self.request, precision), verified)
+        if kernels := backend.runtime_cache():
+            self.maker.cache.store_notes(*kernel_cache(self.maker, self.gpu), kernels)
+
+
+class _NotBuilt(BackendError):
+    """No engine is built, and none may be built now."""
