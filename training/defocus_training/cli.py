@@ -10,7 +10,7 @@ _HERE = "defocus_training.commands"
 COMMANDS = {
     "pool": Command(f"{_HERE}.pool", "Make procedural stacks for training ahead of time."),
     "synthesize": Command(f"{_HERE}.synthesize", "Write synthetic focal stacks with ground truth."),
-    "import-stack": Command(
+    "import-stack": Command(f"{_HERE}.import_stack", "Make a focal stack of pictures, focus distances unknown."),
     "fit": Command(f"{_HERE}.fit", "Fit focal stacks without labels: Gaussians, depth, all-in-focus picture."),
     "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
     "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
