@@ -14,6 +14,9 @@ COMMANDS = {
     ),
     "evaluate": Command(f"{_HERE}.evaluate", "Figures against ground truth on a folder of focal stacks."),
     "evaluate-bag": Command(f"{_HERE}.evaluate_bag", "The same figures on the images of a rosbag; no ROS needed."),
+    "evaluate-scenario": Command(
+        f"{_HERE}.evaluate_scenario", "Rosbags against the conditions of a scenario file: passed or failed, for CI."
+    ),
     "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes."),
     "simulate": Command(f"{_HERE}.simulate", "Write simulated focal stacks with exact depth."),
     "build-engine": Command(f"{_HERE}.build_engine", "Build TensorRT engines of a model ahead of time."),

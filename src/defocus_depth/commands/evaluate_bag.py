@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,7 +14,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from ..errors import ConfigError
 from ..evaluation.bags.evaluation import BagEvaluation, bag_summary
-from ..evaluation.bags.method import BagMethod, MethodChoice, bag_method
+from ..evaluation.bags.method import BagMethod, LoadedMethod, MethodChoice
 from ..evaluation.bags.outputs import OutputBag, output_bag
 from ..evaluation.bags.request import AUTO_TRANSFER, TOLERANCE_S, BagRequest, BagTopics
 from ..evaluation.bags.samples import BagSamples
@@ -87,15 +87,15 @@ def run(options: Options) -> int:
     """Evaluate, print the table, write JSON, report and bag."""
     with ExitStack() as stack:
         progress = stack.enter_context(progress_bar())
-        samples = _samples(options, progress)
-        choice = MethodChoice(options.method, options.model, options.backend, options.estimator)
-        predict = bag_method(choice, samples)
+        samples = bag_samples(options.bag, options, options.lens, progress)
+        method = LoadedMethod(MethodChoice(options.method, options.model, options.backend, options.estimator))
+        predict = method.for_bag(samples)
         report = Report(options.report) if options.report else None
         out_bag = stack.enter_context(output_bag(options.out_bag, options.bag)) if options.out_bag else None
         if out_bag:
             samples.relay = out_bag.relay
         evaluation = BagEvaluation(samples, options.method, predict, options.min_confidence, _on_frame(report, out_bag))
-        results = [*_shown(evaluation, progress)]
+        results = list(shown(evaluation, progress))
     tallies = {samples.name: samples.tally}
     figures = bag_summary(options.method, results, options.min_confidence, tallies, options.render_defocus)
     write_json(options.json, figures)
@@ -129,22 +129,59 @@ def remarks(samples: BagSamples, rendered: bool) -> list[str]:
     return said
 
 
-def _samples(options: Options, progress: Progress) -> BagSamples:
+class BagOptions(Protocol):
+    """What both this command and scenario files say of a bag; see `Options`."""
+
+    @property
+    def image_topic(self) -> str: ...
+    @property
+    def camera_info_topic(self) -> str: ...
+    @property
+    def ground_truth_topic(self) -> str: ...
+    @property
+    def ground_truth_info_topic(self) -> str: ...
+    @property
+    def lens_state_topic(self) -> str: ...
+    @property
+    def focus_distance_m(self) -> float | None: ...
+    @property
+    def tolerance_s(self) -> float: ...
+    @property
+    def lens_state_max_age_s(self) -> float: ...
+    @property
+    def transfer(self) -> str: ...
+    @property
+    def registered(self) -> bool: ...
+    @property
+    def extrinsics(self) -> Path | None: ...
+    @property
+    def render_defocus(self) -> bool: ...
+
+
+def bag_samples(bag: Path, options: BagOptions, lens: str, progress: Progress) -> BagSamples:
+    """Read a bag for the first time.
+
+    Args:
+        lens: lens YAML, or the name of one.
+
+    Raises:
+        ConfigError, BagError: the lens, an option or the bag cannot be used.
+    """
     if options.render_defocus and not options.ground_truth_topic:
         raise ConfigError("--render-defocus: expected --ground-truth-topic, got none")
     prepare: dict[str, Any] = {}
     if options.render_defocus:
-        from ..evaluation.bags.rendering import with_rendered_defocus
+        from ..evaluation.bags.rendering import with_rendered_defocus  # its numba takes a second to import
 
         prepare["prepare"] = with_rendered_defocus
-    task = progress.add_task(f"reading {options.bag.name}", total=None)
-    samples = BagSamples(options.bag, _request(options), lambda message: progress.advance(task), **prepare)
+    task = progress.add_task(f"reading {bag.name}", total=None)
+    samples = BagSamples(bag, _request(options, lens), lambda message: progress.advance(task), **prepare)
     progress.remove_task(task)
     return samples
 
 
-def _request(options: Options) -> BagRequest:
-    lens = read_lens(find_lens(options.lens))
+def _request(options: BagOptions, lens_name: str) -> BagRequest:
+    lens = read_lens(find_lens(lens_name))
     focus_m = lens.near_focus_distance_m if options.focus_distance_m is None else options.focus_distance_m
     topics = BagTopics(
         options.image_topic,
@@ -179,13 +216,14 @@ def _on_frame(
     return see
 
 
-def _shown(evaluation: BagEvaluation, progress: Progress) -> list[FrameResult]:
-    samples, results = evaluation.samples, []
+def shown(evaluation: BagEvaluation, progress: Progress) -> Iterator[FrameResult]:
+    """The results, with a bar that moves."""
+    samples = evaluation.samples
     task = progress.add_task(f"evaluating {samples.name}", total=len(samples))
     for result in evaluation.frames():
-        results.append(result)
         progress.update(task, completed=samples.tally.images)
-    return results
+        yield result
+    progress.remove_task(task)
 
 
 def _title(options: Options) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,6 +13,7 @@ from defocus_depth.evaluation.baselines import median_depth_m
 depths = st.floats(2.0**-10, 1024.0, width=32) | st.just(float("nan")) | st.just(0.0)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(arrays(np.float32, (3, 5), elements=depths), min_size=1, max_size=4))
 def test_the_streamed_median_is_one_of_those_that_holding_all_maps_gives(maps) -> None:
     """Of an even number of pixels the plain twin takes the middle between the two in question."""

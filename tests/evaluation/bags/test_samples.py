@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 from bag_maker import CAMERA, FRAME_NS, SECOND, SIZE, START_NS, TOPICS, depth_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores
@@ -67,6 +67,7 @@ def test_without_ground_truth_all_of_it_is_unknown(maker, make_request, tmp_path
     assert all(np.isnan(sample.truth_depth_m).all() and sample.truth_depth_m.shape == SIZE for sample in samples)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), max_size=30), st.lists(st.integers(0, 1000), max_size=30), st.integers(0, 50))
 def test_the_nearest_stamp_within_the_tolerance(stamps, others, tolerance) -> None:
     found = nearest(np.array(stamps, np.int64), np.array(others, np.int64), tolerance)

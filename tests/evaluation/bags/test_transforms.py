@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.errors import ConfigError
@@ -23,6 +23,7 @@ def stamped(parent: str, child: str, moved: tuple, turned: tuple) -> SimpleNames
     return SimpleNamespace(header=SimpleNamespace(frame_id=parent), child_frame_id=child, transform=transform)
 
 
+@settings(deadline=None)
 @given(st.tuples(numbers, numbers, numbers), st.tuples(numbers, numbers, numbers))
 def test_rotations_are_those_of_opencv(axis_angle: tuple, moved: tuple) -> None:
     angle = np.linalg.norm(axis_angle)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ...errors import ConfigError
-from ...inference import AUTO, EstimatorConfig, load_estimator
+from ...inference import AUTO, EstimatorConfig, EstimatorInfo, load_estimator
 from ...types import FloatArray
 from ..dataset import Sample
 from ..methods import Predict, Prediction, network_method, zhuo_sim_method
@@ -34,20 +34,35 @@ class MethodChoice:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
 
 
-def bag_method(choice: MethodChoice, samples: BagSamples) -> Predict:
-    """The method as a function; `constant` reads the bag once for it.
+class LoadedMethod:
+    """A method ready for any number of bags; the network is loaded once.
 
     Raises:
-        ConfigError: `constant` without ground truth.
         ModelError, BackendError: the network cannot be loaded.
     """
-    if choice.method == "constant":
-        return _constant(streamed_median_m(samples.truths_m()))
-    if choice.method == "zhuo_sim":
-        return zhuo_sim_method()
-    if choice.method == "dff_sml":
-        return sweep_method()
-    return network_method(load_estimator(choice.model, choice.backend, choice.estimator))
+
+    def __init__(self, choice: MethodChoice) -> None:
+        self.choice = choice
+        self._estimator = None
+        if choice.method == "network":
+            self._estimator = load_estimator(choice.model, choice.backend, choice.estimator)
+
+    @property
+    def info(self) -> EstimatorInfo | None:
+        """Of the network; None for other methods."""
+        return self._estimator.info if self._estimator else None
+
+    def for_bag(self, samples: BagSamples) -> Predict:
+        """The method as a function; `constant` reads the bag once for it.
+
+        Raises:
+            ConfigError: `constant` without ground truth.
+        """
+        if self._estimator:
+            return network_method(self._estimator)
+        if self.choice.method == "constant":
+            return _constant(streamed_median_m(samples.truths_m()))
+        return zhuo_sim_method() if self.choice.method == "zhuo_sim" else sweep_method()
 
 
 def streamed_median_m(truths_m: Iterable[FloatArray]) -> float:
