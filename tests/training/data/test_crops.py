@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from defocus_training.data.augment import AugmentOptions, camera_effects, demosaiced, motion_blur, tone_curve
-from defocus_training.data.crops import CropOptions, PoolPairs, draw_pair
+from defocus_training.data.crops import CropOptions, PairStream, draw_pair
 from defocus_training.data.pool import read_shard, shard_paths
+from defocus_training.data.sources import PoolSource
 
 CROPS = CropOptions(size_px=64)
 PLAIN = AugmentOptions((1.0, 1.0), tone=0, motion_blur=0, softness=0, noise=0, demosaic=0, jpeg=0)
@@ -64,7 +65,7 @@ def test_upright_crops_are_only_mirrored(pool_folder: Path) -> None:
 
 
 def test_stream_is_endless_batched_and_in_range(pool_folder: Path) -> None:
-    stream = iter(PoolPairs(pool_folder, "self", 0, CROPS, AugmentOptions(), held_out=1))
+    stream = iter(PairStream(PoolSource(pool_folder, 1), "self", 0, CROPS, AugmentOptions()))
     for _ in range(20):
         pair = next(stream)
         assert pair.image.shape == (2, 3, 64, 64) and 0 <= float(pair.image.min()) and float(pair.image.max()) <= 1

@@ -16,10 +16,10 @@ from defocus_training.train.config import TrainConfig, dump_config, load_config
 from defocus_training.train.loop import learning_rate, train
 
 
-def tiny_config(pool: Path, out: Path, **changes: object) -> TrainConfig:
+def tiny_config(pool: Path | None, out: Path, **changes: object) -> TrainConfig:
     tree = {
         "out": str(out),
-        "pool": str(pool),
+        "pool": pool and str(pool),
         "steps": 4,
         "pairs_per_step": 2,
         "warmup_steps": 1,
@@ -84,6 +84,14 @@ def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -
     after = weights_of(tmp_path / "second")
     for name, value in start.named_parameters():
         torch.testing.assert_close(after[name], value.detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_trains_on_stacks_made_on_the_fly(tmp_path: Path) -> None:
+    procedural = {"size_px": 72, "frames": 3, "largest_coc_px": 24.0, "nearest_px": [8.0, 18.0], "simulated_share": 0}
+    stream = {"procedural": procedural, "stacks": 3, "draws_per_stack": 8, "held_out_stacks": 2}
+    config = tiny_config(None, tmp_path / "run", stream=stream, photometric_every=2)
+    assert np.isfinite(train(config)["abs_rel"])
+    assert load_config(tmp_path / "run" / "config.yaml") == config and config.pool is None
 
 
 def test_learning_rate_warms_up_holds_and_cools_down() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import cv2
@@ -14,14 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from defocus_depth.errors import ConfigError
-
 from .augment import AugmentOptions, camera_effects, tone_curve
-from .pool import TRAINING_SEED_BASE, Shard, fill_unsure, read_shard, shard_paths
+from .pool import TRAINING_SEED_BASE, Shard, fill_unsure
+from .sources import ShardSource
 
 Supervision = Literal["self", "truth"]
 STRIDE = 4
-DRAWS_PER_LOOK = 2000
 Rng = np.random.Generator
 
 
@@ -60,23 +57,15 @@ class CropOptions:
     """Weight of a target where the teacher does not know and its sure surroundings answer for it."""
 
 
-class PoolPairs(IterableDataset[Pair]):
-    """Endless stream of pairs; `supervision: self` never reads the pool's exact depth."""
+class PairStream(IterableDataset[Pair]):
+    """Endless stream of pairs; `supervision: self` never reads the source's exact depth."""
 
     def __init__(
-        self,
-        folder: Path,
-        supervision: Supervision,
-        seed: int,
-        crops: CropOptions,
-        augment: AugmentOptions,
-        held_out: int,
+        self, source: ShardSource, supervision: Supervision, seed: int, crops: CropOptions, augment: AugmentOptions
     ) -> None:
-        self.folder, self.seed = folder, seed
+        self.source, self.seed = source, seed
         self.supervision: Supervision = supervision
-        self.crops, self.augment, self.held_out = crops, augment, held_out
-        self._shards: dict[Path, Shard] = {}
-        self._drawn = 0
+        self.crops, self.augment = crops, augment
 
     def __iter__(self) -> Iterator[Pair]:
         worker = get_worker_info()
@@ -87,20 +76,7 @@ class PoolPairs(IterableDataset[Pair]):
 
     def draw(self, rng: Rng) -> Pair:
         """One augmented pair."""
-        return draw_pair(rng, self.random_shard(rng), self.supervision, self.crops, self.augment)
-
-    def random_shard(self, rng: Rng) -> Shard:
-        """Any shard that is not held out; now and then new ones are looked for."""
-        if self._drawn % DRAWS_PER_LOOK == 0:
-            self._take_new_shards()
-        self._drawn += 1
-        return self._shards[list(self._shards)[rng.integers(len(self._shards))]]
-
-    def _take_new_shards(self) -> None:
-        paths = shard_paths(self.folder)[self.held_out :]
-        if not paths:
-            raise ConfigError(f"pool {self.folder}: expected more than {self.held_out} shards, got {len(paths)}")
-        self._shards.update((path, read_shard(path)) for path in paths if path not in self._shards)
+        return draw_pair(rng, self.source.random_shard(rng), self.supervision, self.crops, self.augment)
 
 
 class Turn:

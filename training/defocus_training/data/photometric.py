@@ -12,7 +12,7 @@ from torch import Tensor
 
 from defocus_depth.optics import to_linear
 
-from .crops import Crop, Pair, PoolPairs, choose_crop, pair_of
+from .crops import Crop, Pair, PairStream, choose_crop, pair_of
 
 SRGB_TO_LINEAR = to_linear(np.linspace(0, 1, 256), "srgb").astype(np.float32)
 Rng = np.random.Generator
@@ -32,12 +32,12 @@ class PhotometricPair(NamedTuple):
     captured_focus_px: Float[Tensor, "*b f"]
 
 
-class PhotometricPairs(PoolPairs):
+class PhotometricPairs(PairStream):
     """Endless stream of photometric pairs; made from frames and the teacher alone, under any supervision."""
 
     def draw(self, rng: Rng) -> PhotometricPair:  # type: ignore[override]
         """One pair with its photometric targets."""
-        crop = choose_crop(rng, self.random_shard(rng), self.crops, self.augment)
+        crop = choose_crop(rng, self.source.random_shard(rng), self.crops, self.augment)
         frames = [*crop.frames, int(rng.integers(crop.shard.focus_px.shape[1]))]
         sharp, sharp_coc = _composite(crop)
         return PhotometricPair(

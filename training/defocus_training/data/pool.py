@@ -18,7 +18,7 @@ import numpy.typing as npt
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics import from_linear, to_linear
 
-from .procedural import ProceduralOptions, generate_stack
+from .procedural import ProceduralOptions, Renderer, generate_stack, render_layers
 from .simulated import simulate_stack
 from .teacher import teach
 from .textures import Texture
@@ -69,9 +69,14 @@ def load_photos(folder: Path | None, smallest_px: int = 300) -> list[Texture]:
     return photos
 
 
-def make_shard(seeds: Sequence[int], options: ProceduralOptions, photos: Sequence[Texture] = ()) -> Shard:
+def make_shard(
+    seeds: Sequence[int],
+    options: ProceduralOptions,
+    photos: Sequence[Texture] = (),
+    render: Renderer = render_layers,
+) -> Shard:
     """Generate one stack per seed, add the sensor's noise, and let the teacher look at the frames."""
-    stacks = [_make_stack(np.random.default_rng(TRAINING_SEED_BASE + seed), options, photos) for seed in seeds]
+    stacks = [_make_stack(np.random.default_rng(TRAINING_SEED_BASE + seed), options, photos, render) for seed in seeds]
     return Shard(*(np.stack(field) for field in zip(*stacks, strict=False)))
 
 
@@ -125,10 +130,10 @@ def fill_pool(
 
 
 def _make_stack(
-    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture]
+    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], render: Renderer
 ) -> tuple[np.ndarray, ...]:
     simulated = rng.random() < options.simulated_share
-    stack = simulate_stack(rng, options) if simulated else generate_stack(rng, options, photos)
+    stack = simulate_stack(rng, options) if simulated else generate_stack(rng, options, photos, render)
     noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
     luminance = (to_linear(frames.astype(np.float32) / 255, "srgb") @ LUMINANCE).astype(np.float32)

@@ -6,7 +6,7 @@ confusion φ − u. The first frame focuses nearer than the whole scene, the las
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from .layered_scene import LayeredScene, random_scene
 from .textures import Texture
 
 Rng = np.random.Generator
+Map = npt.NDArray[np.float32]
+Renderer = Callable[[LayeredScene, Map, Map, int], Map]
+"""Frames (K, n, n, 3) of a scene, from its focus settings (px), the aperture's rows and the margin (px)."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,20 @@ class ProceduralStack:
     focus_px: npt.NDArray[np.float32]
 
 
-def generate_stack(rng: Rng, options: ProceduralOptions, photos: Sequence[Texture] = ()) -> ProceduralStack:
+def render_layers(scene: LayeredScene, focus_px: Map, spans: Map, margin: int) -> Map:
+    """The compiled renderer: one frame after the other on one core."""
+    return np.stack([_render(scene, float(focus), spans, margin) for focus in focus_px])
+
+
+def generate_stack(
+    rng: Rng, options: ProceduralOptions, photos: Sequence[Texture] = (), render: Renderer = render_layers
+) -> ProceduralStack:
     """One stack of a new random scene, lens, exposure and aperture shape."""
     near_far_px, focus_px = _sample_lens(rng, options)
     margin = int(np.ceil(options.largest_coc_px / 2))
     scene = random_scene(rng, options.size_px + 2 * margin, near_far_px, photos)
     spans = _sample_aperture(rng)
-    frames = np.stack([_render(scene, float(focus), spans, margin) for focus in focus_px])
+    frames = render(scene, focus_px, spans, margin)
     inside = slice(margin, -margin)
     return ProceduralStack(_expose(rng, frames), scene.inverse_depth_px[inside, inside].copy(), focus_px)
 

@@ -13,6 +13,7 @@ from defocus_depth.errors import ConfigError
 
 from ..data.augment import AugmentOptions
 from ..data.crops import CropOptions, Supervision
+from ..data.sources import PoolSource, ShardSource, StreamOptions, StreamSource
 from ..networks import ModelOptions
 from ..networks.model import NEAR_EMPHASIS
 
@@ -49,7 +50,10 @@ class TrainConfig(_Checked):
     """A training run. Paths are relative to the working directory."""
 
     out: Path = Field(description="folder of checkpoints, logs and the resolved configuration")
-    pool: Path = Field(description="folder of a stack pool (`defocus_training pool`)")
+    pool: Path | None = Field(
+        default=None, description="folder of a stack pool (`defocus_training pool`); null: stacks are made on the fly"
+    )
+    stream: StreamOptions = StreamOptions()
     supervision: Supervision = Field(
         default="self", description="self: the stacks' own frames; truth: exact depth (a yardstick)"
     )
@@ -86,6 +90,11 @@ class TrainConfig(_Checked):
     crops: CropOptions = CropOptions()
     augment: AugmentOptions = AugmentOptions()
     model: ModelOptions = ModelOptions()
+
+
+def shard_source(config: TrainConfig) -> ShardSource:
+    """Where this run's stacks come from; every process and every stream of pairs has its own."""
+    return PoolSource(config.pool, config.held_out_shards) if config.pool else StreamSource(config.stream)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:

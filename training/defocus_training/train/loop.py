@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader
 
 from defocus_depth.inference.artifact import RELEASED_MODEL
 
-from ..data.crops import Pair, PoolPairs
+from ..data.crops import Pair, PairStream
 from ..data.photometric import PhotometricPair, PhotometricPairs
 from ..networks import DefocusModel
 from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
-from .config import TrainConfig
+from .config import TrainConfig, shard_source
 from .photometric_step import RENDERERS, photometric_losses
 from .pictures import panel
 from .step import pair_losses, total_loss
@@ -156,15 +156,13 @@ def _launch(config: TrainConfig) -> Fabric:
 
 
 def _photometric_stream(config: TrainConfig, rank: int) -> Iterator[PhotometricPair]:
-    pairs = PhotometricPairs(
-        config.pool, config.supervision, config.seed, config.crops, config.augment, config.held_out_shards
-    )
+    pairs = PhotometricPairs(shard_source(config), config.supervision, config.seed, config.crops, config.augment)
     return pairs.batches(config.photometric_pairs, config.seed + 1000 * rank + PHOTOMETRIC_SEED)
 
 
 def _stream(fabric: Fabric, config: TrainConfig, step: int) -> Iterator[Pair]:
     seed = config.seed + 1000 * fabric.global_rank + 7 * step
-    pairs = PoolPairs(config.pool, config.supervision, seed, config.crops, config.augment, config.held_out_shards)
+    pairs = PairStream(shard_source(config), config.supervision, seed, config.crops, config.augment)
     loader = DataLoader(
         pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None
     )

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from ..data.crops import Pair, draw_pair
-from ..data.pool import read_shard, shard_paths
 from ..networks import DefocusModel
-from .config import TrainConfig
+from .config import TrainConfig, shard_source
 from .step import pair_losses
 
 VALIDATION_PAIRS = 192
@@ -21,7 +20,7 @@ VALIDATION_SEED = 424242
 def validation_batches(config: TrainConfig) -> list[Pair]:
     """Fixed batches from the held-out shards, augmented as in training."""
     rng = np.random.default_rng(VALIDATION_SEED)
-    shards = [read_shard(path) for path in shard_paths(config.pool)[: config.held_out_shards]]
+    shards = shard_source(config).held_out()
     pairs = (
         draw_pair(rng, shard, config.supervision, config.crops, config.augment) for shard in itertools.cycle(shards)
     )
