@@ -75,7 +75,9 @@ def _require_cuda_build() -> None:
     found = find_spec("onnxruntime")
     folders = found.submodule_search_locations if found else None
     if not any(Path(folder, _CUDA_LIBRARY).is_file() for folder in folders or ()):
-        raise BackendUnavailableError(f"{CUDA.name}: expected {_CUDA_LIBRARY} in onnxruntime: pip install onnxruntime-gpu")
+        raise BackendUnavailableError(
+            f"{CUDA.name}: expected {_CUDA_LIBRARY} in onnxruntime: pip install onnxruntime-gpu"
+        )
 
 
 def _require_provider(target: Target, found: list[str]) -> None:

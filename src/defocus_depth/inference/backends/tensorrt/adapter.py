@@ -5,6 +5,7 @@
 | strongly typed networks | by flag | always | always |
 | engines run on | the GPU model they were built on | the same | every GPU from Ampere on |
 | builds without a GPU | no | no | yes |
+| kernels timed while building, kept in a timing cache | yes | yes | no |
 | kernels compiled at load, kept in a runtime cache | no | no | yes |
 | CUDA graphs | captured by the caller | captured by the caller | by a setting of the context |
 """
@@ -66,6 +67,14 @@ class Library:
         """For `create_network`: types as the graph gives them. TensorRT 10 must be told, later ones know no other."""
         flag = getattr(self.trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
         return 0 if flag is None else 1 << int(flag)
+
+    def timing_cache(self, config: Any, content: bytes) -> Any:
+        """The measurements of kernels that builds with `config` share; None where building measures nothing."""
+        if self.flavour is TENSORRT_RTX:
+            return None
+        cache = config.create_timing_cache(content)
+        config.set_timing_cache(cache, False)
+        return cache
 
     def context(self, engine: Any, runtime_cache: bytes) -> tuple[Any, Any]:
         """An execution context of `engine`, and its runtime cache (None where the flavour has none).

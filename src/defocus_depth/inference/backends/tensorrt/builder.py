@@ -36,7 +36,7 @@ class BuildOptions:
     Attributes:
         shapes: of the inputs with dynamic dimensions, by name.
         workspace_bytes: the most that a layer may use as scratch memory.
-        timing_cache: of an earlier build, empty for none.
+        timing_cache: measurements of earlier builds, empty for none.
         progress: is told how far the build is; an exception that it raises ends the build.
     """
 
@@ -80,8 +80,7 @@ def build_plan(library: Library, graph: bytes, options: BuildOptions) -> Plan:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(library.trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     config.add_optimization_profile(_profile(builder, options.shapes))
-    cache = config.create_timing_cache(options.timing_cache)
-    config.set_timing_cache(cache, False)
+    timings = library.timing_cache(config, options.timing_cache)
     monitor = config.progress_monitor = _monitor(library.trt, options.progress)
     engine = builder.build_serialized_network(network, config)
     if monitor.error is not None:
@@ -90,7 +89,7 @@ def build_plan(library: Library, graph: bytes, options: BuildOptions) -> Plan:
         raise BackendError(f"{library.flavour.name}: cannot build the engine: {library.complaint()}")
     inputs = tuple(_tensor(network.get_input(index)) for index in range(network.num_inputs))
     outputs = tuple(_tensor(network.get_output(index)) for index in range(network.num_outputs))
-    return Plan(bytes(engine), inputs, outputs, bytes(cache.serialize()))
+    return Plan(bytes(engine), inputs, outputs, b"" if timings is None else bytes(timings.serialize()))
 
 
 def _parse(library: Library, network: Any, graph: bytes) -> None:

@@ -81,7 +81,8 @@ class EngineMaker:
             plan = build_plan(self.library, graph(), options)
             built = CachedEngine(plan.engine)
             self.cache.store(key, built)
-            self.cache.store_notes(timings, about, plan.timing_cache)
+            if plan.timing_cache:
+                self.cache.store_notes(timings, about, plan.timing_cache)
         return built
 
     def _key(self, digest: str, precision: str, size: str) -> EngineKey:

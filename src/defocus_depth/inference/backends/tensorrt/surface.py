@@ -14,6 +14,7 @@ BUILD: Members = {
     "Builder.create_builder_config": 0,
     "Builder.create_network": 1,
     "Builder.create_optimization_profile": 0,
+    "DataType.name": None,
     "IBuilderConfig.add_optimization_profile": 1,
     "IBuilderConfig.create_timing_cache": 1,
     "IBuilderConfig.progress_monitor": None,
@@ -42,7 +43,6 @@ BUILD: Members = {
 """What building an engine touches, in both flavours."""
 
 RUN: Members = {
-    "DataType.name": None,
     "ICudaEngine.create_execution_context": 0,
     "ICudaEngine.get_tensor_dtype": 1,
     "ICudaEngine.get_tensor_mode": 1,

@@ -1,0 +1,112 @@
+"""Real engines by TensorRT for RTX, whose builder needs no GPU: parsed, built, inspected; never run here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
+from defocus_depth.inference import INPUT_NAMES, OUTPUT_NAMES, BackendRequest
+from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT, Library, import_library
+from defocus_depth.inference.backends.tensorrt.builder import BuildOptions, ShapeRange, Tensor, build_plan
+from defocus_depth.inference.backends.tensorrt.building import EngineMaker, precisions_to_try
+from defocus_depth.inference.backends.tensorrt.cache import ANY_GPU, EngineCache
+from defocus_depth.inference.backends.tensorrt.device import GpuIdentity
+from defocus_depth.inference.backends.tensorrt.pixel_graph import SHAPES, pixel_graph
+
+IMAGE = {"image": ShapeRange.fixed((1, 3, 64, 96))}
+
+
+def test_engine_of_a_graph(rtx_library: Library, convolutional_model: Path):
+    told = []
+    options = BuildOptions(IMAGE, workspace_bytes=64 << 20, progress=lambda *step: told.append(step))
+    plan = build_plan(rtx_library, convolutional_model.read_bytes(), options)
+    assert len(plan.engine) > 10_000
+    assert plan.inputs == (Tensor("image", (1, 3, -1, -1), "FLOAT"), Tensor("lens", (1, 2), "FLOAT"))
+    assert [tensor.name for tensor in plan.outputs] == list(OUTPUT_NAMES)
+    assert {tensor.dtype for tensor in plan.outputs} == {"FLOAT"}
+    assert len(told) > 10 and all(phase and 0 < done <= steps for phase, done, steps in told)
+
+
+def test_timings_of_one_build_serve_the_next(tmp_path: Path, request_for, tiny_model: Path, trt):
+    maker = EngineMaker(import_library(TENSORRT), EngineCache(tmp_path), GPUS[0])
+    for count in (1, 2):
+        maker.build_network(request_for(tiny_model), "f32")
+        (notes,) = tmp_path.glob("timing_tensorrt-10.3.0_Orin.cache")
+        assert notes.read_bytes().endswith(b"\n" + b"t" * count)
+
+
+def test_tensorrt_rtx_times_nothing(rtx_library: Library, convolutional_model: Path):
+    assert build_plan(rtx_library, convolutional_model.read_bytes(), BuildOptions(IMAGE)).timing_cache == b""
+
+
+def test_progress_can_end_the_build(rtx_library: Library, convolutional_model: Path):
+    def interrupt(phase: str, done: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_plan(rtx_library, convolutional_model.read_bytes(), BuildOptions(IMAGE, progress=interrupt))
+
+
+def test_what_the_parser_refuses_is_a_model_error(rtx_library: Library):
+    with pytest.raises(
+        ModelError, match="tensorrt_rtx: expected an ONNX graph that its parser takes: .*Failed to parse"
+    ):
+        build_plan(rtx_library, b"no graph", BuildOptions(IMAGE))
+
+
+def test_what_cannot_be_built_is_a_backend_error_with_the_librarys_reason(
+    rtx_library: Library, convolutional_model: Path
+):
+    with pytest.raises(
+        BackendError, match="cannot build the engine: .*Dynamic input tensor image is missing dimensions"
+    ):
+        build_plan(rtx_library, convolutional_model.read_bytes(), BuildOptions({}))
+
+
+def test_pre_processing_is_built_for_any_size(rtx_library: Library):
+    plan = build_plan(rtx_library, pixel_graph(), BuildOptions(SHAPES))
+    assert {tensor.name: tensor.dtype for tensor in plan.inputs} == {
+        "pixels": "UINT8",
+        "table": "FLOAT",
+        "rows": "FLOAT",
+        "columns": "FLOAT",
+        "mix": "FLOAT",
+    }
+    assert plan.outputs == (Tensor("image", (1, 3, -1, -1), "FLOAT"),)
+
+
+def test_every_shipped_precision_and_size_of_the_released_model(
+    rtx_library: Library, tmp_path: Path, request_for: Callable[..., BackendRequest]
+):
+    """Smallest and largest size; the command builds the others the same way."""
+    maker = EngineMaker(rtx_library, EngineCache(tmp_path), None)
+    sizes = request_for(None).artifact.sidecar.sizes
+    for height, width in (min(sizes), max(sizes)):
+        request = request_for(None, height=height, width=width)
+        for precision in precisions_to_try(request, "tensorrt_rtx"):
+            built = maker.build_network(request, precision)
+            key = maker.network_key(request, precision)
+            assert maker.cache.load(key) == built and not built.verified_on
+            assert key.gpu == ANY_GPU and f"_{precision}_{width}x{height}_" in maker.cache.path(key).name
+    assert set(INPUT_NAMES) == {"image", "lens"}
+
+
+def test_tensorrt_proper_is_built_for_one_gpu(tmp_path: Path, request_for, tiny_model: Path, trt):
+    request = request_for(tiny_model)
+    library = import_library(TENSORRT)
+    with pytest.raises(BackendError, match="tensorrt: expected an NVIDIA driver: its engines are built for one GPU"):
+        EngineMaker(library, EngineCache(tmp_path), None).build_network(request, "f32")
+    keys = {EngineMaker(library, EngineCache(tmp_path), gpu).network_key(request, "f32").stem for gpu in GPUS}
+    assert len(keys) == len(GPUS)
+
+
+GPUS = (GpuIdentity("Orin", "8.7"), GpuIdentity("NVIDIA RTX 4000", "8.7"), GpuIdentity("Orin", "8.9"))
+
+
+def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    with pytest.raises(BackendUnavailableError, match="tensorrt: cannot be imported .*: comes with JetPack"):
+        import_library(TENSORRT)

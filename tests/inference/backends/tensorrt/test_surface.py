@@ -1,0 +1,186 @@
+"""What the code touches of TensorRT and of cuda-python is listed, and what is listed is there, in the real bindings."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from defocus_depth.inference.backends import tensorrt
+from defocus_depth.inference.backends.tensorrt.surface import (
+    BUILD,
+    CUDA_DRIVER,
+    RTX_ONLY,
+    RUN,
+    TENSORRT_10_ONLY,
+    Members,
+)
+
+FOLDER = Path(tensorrt.__file__).parent
+TENSORRT_LISTS: tuple[Members, ...] = (BUILD, RUN, RTX_ONLY, TENSORRT_10_ONLY)
+TENSORRT_FILES = ("adapter", "builder", "engine")  # no other file is handed an object of the library
+# Names that TensorRT has too, on objects that are not its own in these files.
+OURS = {"__init__", "append", "engine", "itemsize", "pop", "trt", "version"}
+
+
+def touched(*files: str) -> set[str]:
+    """Every attribute that is read, set, defined in a subclass, or looked for by name."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse((FOLDER / f"{file}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.ClassDef) and node.bases:
+                names |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
+                names |= {
+                    arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+                }
+    return names
+
+
+def parts(members: Members) -> set[str]:
+    return {part for name in members for part in name.split(".")}
+
+
+def members_of(module: Any) -> set[str]:
+    """Names in a binding's module and in each of its classes."""
+    classes = [value for value in vars(module).values() if inspect.isclass(value)]
+    return set(dir(module)) | {name for found in classes for name in vars(found)}
+
+
+def unlisted(code: set[str], library: set[str], lists: tuple[Members, ...]) -> set[str]:
+    return (code & library) - set().union(*map(parts, lists)) - OURS
+
+
+def unused(code: set[str], lists: tuple[Members, ...]) -> set[str]:
+    return {name for members in lists for name in members if name.split(".")[-1] not in code}
+
+
+@pytest.fixture(scope="module")
+def rtx() -> Any:
+    return pytest.importorskip("tensorrt_rtx")
+
+
+@pytest.fixture(scope="module")
+def lean() -> Any:
+    return pytest.importorskip("tensorrt_lean_bindings")
+
+
+@pytest.fixture(scope="module")
+def driver() -> Any:
+    return pytest.importorskip("cuda.bindings.driver")
+
+
+def test_what_the_code_touches_of_tensorrt_is_listed(rtx: Any):
+    assert unlisted(touched(*TENSORRT_FILES), members_of(rtx), TENSORRT_LISTS) == set()
+
+
+def test_what_is_listed_of_tensorrt_the_code_touches():
+    assert unused(touched(*TENSORRT_FILES), TENSORRT_LISTS) == set()
+
+
+def test_only_these_files_touch_tensorrt():
+    others = {path.stem for path in FOLDER.glob("*.py")} - {*TENSORRT_FILES, "surface", "__init__"}
+    for file in others:
+        assert "library.trt" not in (FOLDER / f"{file}.py").read_text(encoding="utf-8"), file
+
+
+@pytest.mark.parametrize("missing", ["IExecutionContext.execute_async_v3", "Builder", "RTX", "OnnxParser.num_errors"])
+def test_a_name_struck_from_the_list_is_noticed(missing: str, rtx: Any):
+    if missing == "RTX":
+        lists = (BUILD, RUN, TENSORRT_10_ONLY)
+    else:
+        lists = tuple({name: n for name, n in members.items() if missing not in name} for members in TENSORRT_LISTS)
+    assert unlisted(touched(*TENSORRT_FILES), members_of(rtx), lists) != set()
+
+
+@pytest.mark.parametrize("name", [name for members in TENSORRT_LISTS for name in members])
+def test_a_name_struck_from_the_code_is_noticed(name: str):
+    code = touched(*TENSORRT_FILES) - {name.split(".")[-1]}
+    assert name in unused(code, TENSORRT_LISTS)
+
+
+@pytest.mark.parametrize("name", [*BUILD, *RUN, *RTX_ONLY])
+def test_tensorrt_rtx_has_it(name: str, rtx: Any):
+    arguments = [members[name] for members in (BUILD, RUN, RTX_ONLY) if name in members]
+    for count in arguments:
+        require(rtx, name, count)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_lean_runtime_of_tensorrt_has_it(name: str, lean: Any):
+    require(lean, name, RUN[name])
+
+
+def test_the_lean_runtime_lacks_what_is_listed_as_for_rtx_only(lean: Any):
+    def there(name: str) -> bool:
+        try:
+            resolve(lean, name)
+        except AttributeError:
+            return False
+        return True
+
+    shared = {"ICudaEngine.create_execution_context", "ICudaEngine.create_runtime_config"}
+    assert {name for name in RTX_ONLY if there(name)} == shared
+
+
+def test_what_the_code_touches_of_cuda_is_listed(driver: Any):
+    code = {name for name in touched("device") if re.match(r"cu[A-Z]|CU", name)}
+    assert code == parts(CUDA_DRIVER)
+
+
+@pytest.mark.parametrize("name", CUDA_DRIVER)
+def test_cuda_python_has_it(name: str, driver: Any):
+    found, count = resolve(driver, name), CUDA_DRIVER[name]
+    if count is not None:
+        signature = (found.__doc__ or "").splitlines()[0]
+        assert re.fullmatch(rf"{name}\((.*)\)", signature), signature
+        assert len(signature.split(",")) == count, signature
+
+
+def resolve(module: Any, name: str) -> Any:
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def require(module: Any, name: str, count: int | None) -> None:
+    """The name is there, and one of its overloads takes `count` positional arguments."""
+    found = resolve(module, name)
+    if count is None:
+        return
+    target = found.__init__ if inspect.isclass(found) else found
+    if (module.__name__, name) in NOT_BOUND:
+        assert len(inspect.signature(target).parameters) >= count
+        return
+    takes = [range(low, high + 1) for low, high in argument_counts(target.__doc__ or "")]
+    assert any(count in each for each in takes), f"{name}: {count} arguments, takes {takes}: {target.__doc__}"
+
+
+NOT_BOUND = {("tensorrt_rtx", "nptype"), ("tensorrt_lean_bindings", "nptype")}  # written in Python
+
+
+def argument_counts(docstring: str) -> list[tuple[int, int]]:
+    """(fewest, most) positional arguments of each overload, by the signatures that pybind11 puts first."""
+    counts = []
+    for signature in re.findall(r"^(?:\d+\. )?\w+\((.*?)\)(?: ->.*)?$", docstring, re.MULTILINE):
+        if signature.startswith("*args"):
+            continue
+        given = [argument for argument in re.split(r",\s*(?=\w+:)", signature) if not argument.startswith("self")]
+        counts.append((sum("=" not in argument for argument in given), len(given)))
+    return counts
+
+
+def test_signatures_are_read_as_pybind11_writes_them():
+    one = (
+        "set_shape(self: a.b.IOptimizationProfile, input: str, min: a.Dims, opt: a.Dims, max: a.Dims) -> None\n\n text"
+    )
+    two = "f(*args, **kwargs)\nOverloaded function.\n\n1. f(self: a, b: int = 3) -> bool\n\n2. f(self: a, c: list) -> b"
+    assert argument_counts(one) == [(4, 4)]
+    assert argument_counts(two) == [(0, 1), (1, 1)]
