@@ -13,7 +13,7 @@ from defocus_depth.types import CameraIntrinsics, FocalStack, Frame, LensParamet
 
 KEYS = set(
     "method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack median_scaled "
-    "distance_bins texture edges error_histogram temporal calibration sparsification".split()
+    "distance_bins texture edges error_histogram temporal calibration sparsification provenance".split()
 )
 SIZE = (64, 96)
 
@@ -46,7 +46,9 @@ def test_network_against_its_own_truth(data: Path, tmp_path: Path, tiny_model: P
     # confidence = brightness: only the bright stack (0.78) passes 0.5
     assert figures["masked"]["valid_fraction"] == pytest.approx(0.5)
     assert [stack["name"] for stack in figures["per_stack"]] == ["bright", "dark"]
-    assert {path.name for path in report.iterdir()} == {"report.md", "bright_0.png", "dark_0.png"}
+    assert {path.name for path in report.iterdir()} == {"report.html", "report.md", "bright_0.png", "dark_0.png"}
+    assert figures["provenance"]["model"] == tiny_model.name and figures["provenance"]["backend"]
+    assert figures["provenance"]["model_sha256"] in (report / "report.html").read_text(encoding="utf-8")
     assert "mean of frames" in capsys.readouterr().out
 
 

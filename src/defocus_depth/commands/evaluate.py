@@ -21,10 +21,11 @@ from ..evaluation.methods import (
     network_method,
     zhuo_sim_method,
 )
-from ..evaluation.report import HEADINGS, Report, cell
+from ..evaluation.provenance import provenance
+from ..evaluation.report import HEADINGS, Report, ReportHead, cell, table_rows
 from ..evaluation.run import evaluate_samples
 from ..evaluation.summary import SUMMARY_FIGURES, summary
-from ..inference import AUTO, EstimatorConfig, load_estimator
+from ..inference import AUTO, Estimator, EstimatorConfig, load_estimator
 from .dispatch import EXIT_OK, write_json
 
 
@@ -49,46 +50,48 @@ class Options:
     json: Path | None = None
     """Write the figures to this file."""
     report: Path | None = None
-    """Write a panel per frame and a table into this folder."""
+    """Write report.html (one page with everything in it), and a table and panels as report.md, into this folder."""
 
 
 def run(options: Options) -> int:
     """Evaluate, print the table, write JSON and report."""
     samples = StackSamples(options.dataset, options.frames)
     report = Report(options.report) if options.report else None
-    frames = evaluate_samples(
-        samples, _method(options, samples), options.min_confidence, report.add if report else None
-    )
+    estimator = _estimator(options)
+    predict = network_method(estimator) if estimator else _baseline(options, samples)
+    frames = evaluate_samples(samples, predict, options.min_confidence, report.add if report else None)
     progress = Console(stderr=True)
     results = list(track(frames, "evaluating", total=len(samples), console=progress, transient=True))
-    figures = summary(options.method, options.frames, results, options.min_confidence)
+    made_with = provenance(estimator.info if estimator else None)
+    figures = summary(options.method, options.frames, results, options.min_confidence) | {"provenance": made_with}
     write_json(options.json, figures)
     console = Console(markup=False, highlight=False)  # names may hold brackets
     console.print(figures_table(figures))
     if report:
-        console.print(f"report: {report.finish(f'Evaluation of {options.dataset.resolve().name}', figures)}")
+        head = ReportHead(f"Evaluation of {options.dataset.resolve().name}")
+        console.print(f"report: {report.finish(head, figures)}")
     return EXIT_OK
 
 
-def _method(options: Options, samples: StackSamples) -> Predict:
+def _estimator(options: Options) -> Estimator | None:
+    if options.method != "network":
+        return None
+    return load_estimator(options.model, options.backend, options.estimator)
+
+
+def _baseline(options: Options, samples: StackSamples) -> Predict:
     if options.method == "constant":
         return constant_method(samples.truths_m())
-    if options.method == "dff_sml":
-        return depth_from_focus_method()
-    if options.method == "zhuo_sim":
-        return zhuo_sim_method()
-    return network_method(load_estimator(options.model, options.backend, options.estimator))
+    return depth_from_focus_method() if options.method == "dff_sml" else zhuo_sim_method()
 
 
 def figures_table(figures: Mapping[str, Any]) -> Table:
+    """What the terminal shows of a summary: a row per stack, then the means."""
     table = Table(title=f"{figures['method']}, {figures['n']} frames ({figures['frames']})")
     table.add_column("")
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
-    rows = [(stack["name"], stack) for stack in figures["per_stack"]]
-    rows.append(("mean of frames", figures))
-    if figures["masked"] is not None:
-        rows.append((f"confidence ≥ {figures['masked']['min_confidence']}", figures["masked"]))
-    for name, row in rows:
-        table.add_row(name, *(cell(row[figure]) for figure in SUMMARY_FIGURES))
+    means, stacks = table_rows(figures)[: -len(figures["per_stack"]) or None], figures["per_stack"]
+    for name, row in [*((stack["name"], stack) for stack in stacks), *means]:
+        table.add_row(name, *(cell(row.get(figure)) for figure in SUMMARY_FIGURES))
     return table

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
@@ -21,6 +22,7 @@ Panel = tuple[str, npt.NDArray[Any], PanelKind]
 MAP_HEIGHT_IN, TITLE_HEIGHT_IN, SCALE_WIDTH_IN, DPI = 3.0, 0.35, 0.85, 100
 UNKNOWN_COLOUR = "0.5"
 _ROBUST_PERCENTILES = (1, 99)
+_ENCODING = {".webp": [cv2.IMWRITE_WEBP_QUALITY, 82], ".png": [cv2.IMWRITE_PNG_COMPRESSION, 6]}
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,25 @@ def save_panel(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
         figure.savefig(path, pil_kwargs={"compress_level": 1})
     except OSError as error:
         raise ConfigError(f"{path}: expected a writable picture file, got {error}") from error
+
+
+def coloured(
+    array: npt.NDArray[Any], kind: PanelKind, scale: tuple[float, float] = (0.0, 1.0)
+) -> npt.NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of a map between the ends of its colour scale (grey where unknown), or of an image."""
+    if kind == "image":
+        grey = np.rint(_displayable(array) * 255).astype(np.uint8)
+        return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+    colours = colormaps[STYLES[kind].colours].with_extremes(bad=UNKNOWN_COLOUR)
+    placed = (np.ma.masked_invalid(array) - scale[0]) / (scale[1] - scale[0])
+    return colours(placed, bytes=True)[..., :3]
+
+
+def encoded(picture: npt.NDArray[np.uint8], suffix: str = ".webp") -> bytes:
+    """An RGB picture as the content of a file of that kind (`.webp`, `.png`)."""
+    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _ENCODING[suffix])
+    assert done, "OpenCV encodes every uint8 picture"
+    return content.tobytes()
 
 
 def _draw(figure: Figure, panel: Panel, corner_in: tuple[float, float], panels: Sequence[Panel]) -> None:
