@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -41,22 +42,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Fit every stack, write its files, print the table."""
-    paths = [path for folder in options.stacks for path in find_stacks(folder)]
-    if not paths:
-        raise ConfigError(f"expected focal stacks, got none in {', '.join(map(str, options.stacks))}")
-    names = OutputNames()
     console = Console(stderr=True)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("fitting", total=len(paths))
-        entries = [
-            _fit_one(
-                options,
-                path,
-                names.take(path.resolve().name),
-                lambda share, n=n: progress.update(task, completed=n + share),
-            )
-            for n, path in enumerate(paths)
-        ]
+    entries = list(_fit_all(options, console))
     figures = {**summary(entries), "stacks": entries}
     write_json(options.json, figures)
     Console(markup=False, highlight=False).print(_table(figures))
@@ -64,14 +51,39 @@ def run(options: Options) -> int:
     return EXIT_OK
 
 
-def _fit_one(options: Options, path: Path, name: str, tick: Any) -> dict[str, Any]:
+def _fit_all(options: Options, console: Console) -> Iterator[dict[str, Any]]:
+    paths, names = stack_paths(options.stacks), OutputNames()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("fitting", total=len(paths))
+        for number, path in enumerate(paths):
+            tick = partial(_show, progress, task, number)
+            yield _fit_one(options, path, options.out / names.take(path.resolve().name), tick)
+
+
+def _show(progress: Progress, task: TaskID, number: int, share: float) -> None:
+    progress.update(task, completed=number + share)
+
+
+def stack_paths(folders: Sequence[Path]) -> list[Path]:
+    """Every stack in the folders.
+
+    Raises:
+        StackError: not a folder.
+        ConfigError: no stack at all.
+    """
+    paths = [path for folder in folders for path in find_stacks(folder)]
+    if not paths:
+        raise ConfigError(f"expected focal stacks, got none in {', '.join(map(str, folders))}")
+    return paths
+
+
+def _fit_one(options: Options, path: Path, folder: Path, tick: Callable[[float], None]) -> dict[str, Any]:
     from defocus_training.fitting.capture import read_capture
     from defocus_training.fitting.figures import fit_figures, truth_figures
     from defocus_training.fitting.fit import fit_capture
     from defocus_training.fitting.outputs import full_size_maps, write_fit
 
     started = time.process_time()
-    folder = options.out / name
     capture = read_capture(path)
     fit = fit_capture(capture, options.fit, options.leave_out, folder / CHECKPOINT_FILE, tick)
     maps = full_size_maps(fit)

@@ -82,6 +82,31 @@ def fit_capture(
         StackError: a `to_reference` that cannot be inverted.
         BackendUnavailableError: gsplat without CUDA.
     """
+    return _judged(*_fitted(full, options, left_out, checkpoint, tick))
+
+
+def score_depth(
+    full: Capture,
+    options: FitOptions,
+    left_out: Sequence[int],
+    checkpoint: Path,
+    depth_of: Callable[[Fit], FloatArray],
+) -> tuple[HeldOut, ...]:
+    """How well another inverse depth of the stack, with the colours that suit it best, predicts frames left out.
+
+    Args:
+        left_out, checkpoint: as for `fit_capture`, which this goes on from: its registration and foci hold.
+        depth_of: gives the inverse depth, in the fit's unit and size, for the fit.
+    """
+    work, state = _fitted(full, options, left_out, checkpoint, lambda _share: None)
+    scene = work.refiner(state).scene_at(depth_of(_judged(work, state)))
+    return _judged(work, _with_scene(state, scene)).held_out
+
+
+def _fitted(
+    full: Capture, options: FitOptions, left_out: Sequence[int], checkpoint: Path | None, tick: Tick
+) -> tuple[_Work, FitState]:
+    """All stages that the checkpoint has not reached yet."""
     _check_left_out(full, left_out)
     capture = reduced(full, -(-full.frames.shape[2] // options.working_width_px))
     kept = np.setdiff1d(np.arange(len(capture.frames)), left_out)
@@ -92,7 +117,7 @@ def fit_capture(
         state = _STAGES[number](work, state, _part(tick, number))
         state = replace(state, done=number + 1)
         file.save(state)
-    return _judged(work, state)
+    return work, state
 
 
 def make_psf(options: FitOptions, stack: FocalStack) -> Psf:

@@ -72,7 +72,8 @@ def write_fit(folder: Path, fit: Fit, maps: FitMaps) -> None:
     _save_array(folder / "confidence.npy", maps.confidence)
     _save_picture(folder / "all_in_focus.png", maps.all_in_focus)
     depth: Panel = ("depth", maps.depth, "depth") if metric else ("relative depth", maps.depth, "relative_depth")
-    confidence: Panel = ("confidence", maps.confidence, "confidence")
+    title = "confidence" if metric else "confidence: error below a tenth of the sweep"
+    confidence: Panel = (title, maps.confidence, "confidence")
     save_panel(folder / "depth.png", [depth])
     save_panel(folder / "confidence.png", [confidence])
     ends: list[Panel] = [(f"frame {index}", _display(fit, index), "image") for index in (0, len(fit.frames) - 1)]

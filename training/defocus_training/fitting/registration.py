@@ -68,8 +68,9 @@ def align_to_rendered(capture: Capture, registration: Registration, rendered: Fl
     affines = []
     for frame, picture, start in zip(capture.frames, rendered, registration.from_reference, strict=True):
         found = _aligned(picture, frame, start, _RENDERED_SMOOTHING_PX)
-        affines.append(start if found is None else found)
-    settled = _settled(np.stack(affines), capture, NEGLIGIBLE_RENDERED_SHIFT_PX)
+        affines.append(_square(start if found is None else found))
+    to_frames = np.stack(affines) @ np.linalg.inv(affines[capture.stack.reference_frame])
+    settled = _settled(to_frames[:, :2], capture, NEGLIGIBLE_RENDERED_SHIFT_PX)
     pictures = registered_frames(capture, Registration(settled, np.ones(len(affines)))) @ LUMINANCE
     exposure = _exposures(capture, pictures, rendered @ LUMINANCE)
     return Registration(settled, exposure / exposure[capture.stack.reference_frame])

@@ -1,0 +1,31 @@
+"""A network's depth for a fitted stack, in the fit's own unit: how refined networks are judged without labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from defocus_depth.optics import from_linear
+from defocus_depth.types import FloatArray
+
+from ..networks import DefocusModel
+from .fit import Fit
+from .stack_pool import fitted_frames, pixel_units
+
+_MULTIPLE_PX = 32
+
+
+@torch.no_grad()
+def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
+    """Inverse depth (H, W) from the fitted frame of nearest focus alone; dpt, or in the focus coordinate."""
+    units, first = pixel_units(fit), fitted_frames(fit)[0]
+    encoded = from_linear(np.clip(fit.frames[first], 0, 1), "srgb").astype(np.float32)
+    image = torch.from_numpy(encoded).movedim(-1, 0)[None]
+    height, width = image.shape[2:]
+    padding = (0, -width % _MULTIPLE_PX, 0, -height % _MULTIPLE_PX)
+    focus_px = torch.from_numpy(units.of(fit.focus_dpt[first : first + 1]))[None]
+    model.eval()
+    _, inverse = model.estimate_px(functional.pad(image, padding, mode="reflect"), focus_px)
+    u_px = functional.interpolate(inverse.u_px, scale_factor=4, mode="bilinear", align_corners=False)
+    return units.back(u_px[0, 0, :height, :width].numpy())
