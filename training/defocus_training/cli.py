@@ -12,6 +12,7 @@ COMMANDS = {
     "synthesize": Command(f"{_HERE}.synthesize", "Write synthetic focal stacks with ground truth."),
     "import-stack": Command(f"{_HERE}.import_stack", "Make a focal stack of pictures, focus distances unknown."),
     "fit": Command(f"{_HERE}.fit", "Fit focal stacks without labels: Gaussians, depth, all-in-focus picture."),
+    "stack-pool": Command(f"{_HERE}.stack_pool", "Make a training pool of fitted focal stacks, to refine on."),
     "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
     "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
 }
