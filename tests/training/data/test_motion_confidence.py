@@ -1,0 +1,54 @@
+"""Motion blur and the released model, end to end: pixels that motion blurs must lose confidence.
+
+Where the lens blurs by less than the motion, motion reads as defocus and the depth is wrong; those pixels count here.
+Where the lens blurs more, motion hardly changes the picture, nor the depth.
+"""
+
+import numpy as np
+import pytest
+
+from defocus_depth.inference import load_estimator
+from defocus_depth.simulation.lens_sampling import RayBudget, render_depth
+from defocus_depth.simulation.rendering import coc_map, render_linear
+from defocus_depth.simulation.rigs import ROBOT
+from defocus_depth.simulation.scenes import make_scene
+from defocus_depth.simulation.sensor import SensorOptions, expose
+from defocus_training.data.augment import motion_blur
+
+LENGTHS_PX = (0.0, 4.0, 8.0)
+SCENES = (0, 5, 7, 8, 9, 11)
+LEAST_PIXELS = 1000
+SHARP_PX = 5.0
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """Mean confidence and share within 1.25 of the truth, over pixels of little defocus: (scenes, lengths, 2)."""
+    with load_estimator() as estimator:
+        return np.array([_of_scene(estimator, seed) for seed in SCENES])
+
+
+def _of_scene(estimator, seed):
+    scene = make_scene(ROBOT, seed)
+    linear = render_linear(scene, ROBOT, ROBOT.near_focus_m, RayBudget(16))
+    depth_m = render_depth(scene.tables(), ROBOT.camera)
+    sharp = coc_map(depth_m, ROBOT, ROBOT.near_focus_m) < SHARP_PX
+    assert sharp.sum() > LEAST_PIXELS
+    rows = []
+    for length_px in LENGTHS_PX:
+        image = expose(motion_blur(linear, length_px, 0.5), SensorOptions(), seed)
+        estimate = estimator.estimate(image, ROBOT.lens, ROBOT.near_focus_m)
+        ratio = np.maximum(estimate.depth_m / depth_m, depth_m / estimate.depth_m)
+        rows.append((estimate.confidence[sharp].mean(), (ratio[sharp] < 1.25).mean()))
+    return rows
+
+
+def test_motion_blur_makes_the_depth_wrong_where_the_lens_is_sharp(figures):
+    right = figures[..., 1].mean(0)
+    assert right[2] < right[0] - 0.2, right
+
+
+def test_motion_blurred_pixels_lose_confidence(figures):
+    confidence = figures[..., 0].mean(0)
+    assert confidence[0] > confidence[1] > confidence[2], confidence
+    assert confidence[2] < confidence[0] - 0.02, confidence
