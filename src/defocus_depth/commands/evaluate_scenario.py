@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from rich.progress import Progress
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
-from ..errors import BagError
+from ..errors import BagError, ProcessError
 from ..evaluation.bags.evaluation import BagEvaluation, bag_summary
 from ..evaluation.bags.method import LoadedMethod, MethodChoice
 from ..evaluation.bags.samples import Tally
+from ..evaluation.online import online_frames
+from ..evaluation.playback import Pace
 from ..evaluation.report import Report
 from ..evaluation.results import FrameResult
 from ..evaluation.run import OnFrame
@@ -29,8 +32,9 @@ from ..evaluation.scenarios.schema import Scenario, ScenarioBag, read_scenario
 from ..inference import EstimatorConfig
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
 from .evaluate_bag import bag_samples, progress_bar, remarks, shown
+from .online import CLOCK_HZ, NodeChoice, measure_own_node, own_domain
 
-_NOT_DROPPED = ("no_ground_truth",)
+_NOT_DROPPED = ("no_ground_truth", "lens_travelling")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ class Outcome:
         self.remarks += remarks
 
 
+Evaluate = Callable[[ScenarioBag, Outcome, Progress], None]
+
+
 def run(options: Options) -> int:
     """Evaluate all bags, print and write the verdict; 1 if a condition does not hold or a bag cannot be evaluated."""
     started = time.monotonic()
@@ -91,7 +98,7 @@ def run(options: Options) -> int:
         outcome = Outcome(Judge(scenario.conditions), on_frame=report.add if report else None)
         if options.frames:
             outcome.log = stack.enter_context(frame_log(options.frames, scenario, outcome.judge))
-        evaluate = _evaluator(scenario, options)
+        evaluate = _online(scenario, options, stack) if scenario.mode == "online" else _offline(scenario, options)
         for bag in scenario.bags:
             _guarded(bag, lambda bag=bag: evaluate(bag, outcome, progress), outcome)
     verdicts = outcome.judge.verdicts()
@@ -108,7 +115,7 @@ def run(options: Options) -> int:
     return EXIT_OK if passed else EXIT_NEGATIVE
 
 
-def _evaluator(scenario: Scenario, options: Options) -> Callable[[ScenarioBag, Outcome, Progress], None]:
+def _offline(scenario: Scenario, options: Options) -> Evaluate:
     choice = MethodChoice(scenario.method, scenario.model, scenario.backend, options.estimator)
     method = LoadedMethod(choice)
 
@@ -124,13 +131,29 @@ def _evaluator(scenario: Scenario, options: Options) -> Callable[[ScenarioBag, O
     return evaluate
 
 
+def _online(scenario: Scenario, options: Options, stack: ExitStack) -> Evaluate:
+    scratch = stack.enter_context(own_domain())
+    choice = NodeChoice(scenario.lens, scenario.model, scenario.backend, options.estimator.threads)
+
+    def evaluate(bag: ScenarioBag, outcome: Outcome, progress: Progress) -> None:
+        run = measure_own_node(bag.path, bag, choice, Pace(scenario.rate, CLOCK_HZ), scratch, progress)
+        samples = bag_samples(bag.path, bag, scenario.lens, progress)
+        for result in online_frames(samples, run, scenario.min_confidence, outcome.on_frame):
+            outcome.take(result)
+        run.maps.close()
+        tally = Tally(run.images, len(run.received_ns), Counter(run.left_out | {"dropped": run.dropped}))
+        outcome.finish(samples.name, tally, remarks(samples, rendered=False))
+
+    return evaluate
+
+
 def _guarded(bag: ScenarioBag, evaluate: Callable[[], None], outcome: Outcome) -> None:
     """A bag that cannot be evaluated fails the scenario; the other bags are evaluated all the same."""
     name = bag.path.resolve().stem
     outcome.errors[name] = ""
     try:
         evaluate()
-    except BagError as error:
+    except (BagError, ProcessError) as error:
         outcome.errors[name] = str(error)
         outcome.tallies.setdefault(name, Tally())
         print(f"defocus_depth evaluate-scenario: {error}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -154,6 +155,7 @@ class DepthNode(LifecycleNode):
             "model": str(info.model_path) if info else "",
             "model sha256": info.model_sha256 if info else "",
             "working size": f"{info.working_size[1]}x{info.working_size[0]}" if info else "",
+            "pid": str(os.getpid()),
         }
         facts = NodeFacts(
             state=self._state,

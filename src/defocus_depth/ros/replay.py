@@ -59,8 +59,8 @@ def replay(bag: OpenBag, settings: ReplaySettings, progress: Callable[[Moment], 
     Raises:
         BagError: a named topic is not in the bag, no topic can be published, or the bag is corrupt.
     """
-    topics = _chosen(bag, settings.topics)
-    types, left_out = _message_types(topics)
+    topics = chosen_topics(bag, settings.topics)
+    types, left_out = message_types(topics)
     if not types:
         raise BagError(f"{bag.path}: expected a topic of an installed message type, got {left_out or 'no topics'}")
     remap = [argument for rule in settings.remap for argument in ("-r", rule)]
@@ -91,6 +91,10 @@ class BagPlayer:
         while time.monotonic() < give_up_s and not any(p.get_subscription_count() for p in self._publishers.values()):
             time.sleep(_LOOK_S)
 
+    def subscribers(self, topic: str) -> int:
+        """Number of subscriptions to one of the bag's topics."""
+        return self._publishers[topic].get_subscription_count()
+
     def play(self, moments: Iterable[Moment], progress: Callable[[Moment], None]) -> Counter[str]:
         """Publish each moment as it comes; wait at the end until reliable subscribers have everything."""
         published: Counter[str] = Counter()
@@ -106,7 +110,12 @@ class BagPlayer:
         return published
 
 
-def _chosen(bag: OpenBag, names: Sequence[str]) -> list[RecordedTopic]:
+def chosen_topics(bag: OpenBag, names: Sequence[str]) -> list[RecordedTopic]:
+    """The named topics of a bag; all without names.
+
+    Raises:
+        BagError: one of them is not in the bag.
+    """
     topics = bag.topics
     present = {topic.name for topic in topics}
     if missing := [name for name in names if name not in present]:
@@ -114,7 +123,7 @@ def _chosen(bag: OpenBag, names: Sequence[str]) -> list[RecordedTopic]:
     return [topic for topic in topics if not names or topic.name in names]
 
 
-def _message_types(topics: Iterable[RecordedTopic]) -> tuple[dict[str, Any], dict[str, str]]:
+def message_types(topics: Iterable[RecordedTopic]) -> tuple[dict[str, Any], dict[str, str]]:
     """The message class of each topic, and the reason for each topic that has none here."""
     types, left_out = {}, {}
     for topic in topics:
