@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate-scenario": Command(
         f"{_HERE}.evaluate_scenario", "Rosbags against the conditions of a scenario file: passed or failed, for CI."
     ),
+    "compare": Command(f"{_HERE}.compare", "Evaluations of models, backends or commits side by side."),
     "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes."),
     "simulate": Command(f"{_HERE}.simulate", "Write simulated focal stacks with exact depth."),
     "build-engine": Command(f"{_HERE}.build_engine", "Build TensorRT engines of a model ahead of time."),

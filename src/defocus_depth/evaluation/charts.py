@@ -15,10 +15,12 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Stand-ins while drawing; `_svg` writes the style sheet's variables in their place.
-INK, MUTED, LINE, FIRST, SECOND, BAND = (f"#{value:06x}" for value in range(0x10203, 0x10209))
-_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FIRST: "series-1", SECOND: "series-2", BAND: "band"}
+INK, MUTED, LINE, BAND, FIRST, SECOND, THIRD, FOURTH = (f"#{value:06x}" for value in range(0x10203, 0x1020B))
+_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", BAND: "band"}
+_VARIABLES |= {FIRST: "series-1", SECOND: "series-2", THIRD: "series-3", FOURTH: "series-4"}
 WIDTH_IN = 10.6
 TIMELINE_POINTS = 500
+_SERIES = [(FIRST, "o", "-"), (SECOND, "s", "--"), (THIRD, "D", "-."), (FOURTH, "^", ":")]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def distance_chart(bins: Sequence[Mapping[str, Any]]) -> str:
         "δ1": [row["delta1"] for row in bins],
         "share of pixels": [row["pixels"] / total for row in bins],
     }
-    names = [row["name"].replace("-inf", "+").replace("-", "–") for row in bins]
+    names = [_bin_label(row["name"]) for row in bins]
     for place, (title, values) in enumerate(panels.items()):
         axes = _axes(figure, (1, len(panels), place + 1), title)
         heights = [math.nan if value is None else value for value in values]
@@ -50,6 +52,29 @@ def distance_chart(bins: Sequence[Mapping[str, Any]]) -> str:
         if title in ("δ1", "share of pixels"):
             axes.set_ylim(0, 1)
     return _svg(figure, "Errors per bin of true distance")
+
+
+def comparison_chart(evaluations: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """AbsRel and δ1 per bin of true distance, a line for each evaluation by its label."""
+    figure = _figure(3.0)
+    names = list(dict.fromkeys(row["name"] for bins in evaluations.values() for row in bins))
+    for place, (title, key) in enumerate((("AbsRel", "abs_rel"), ("δ1", "delta1"))):
+        axes = _axes(figure, (1, 2, place + 1), title)
+        for number, (label, bins) in enumerate(evaluations.items()):
+            values = {row["name"]: row.get(key) for row in bins}
+            heights = [math.nan if values.get(name) is None else values[name] for name in names]
+            colour, marker, line = _SERIES[number % len(_SERIES)]
+            style = {"color": colour, "marker": marker, "linestyle": line, "markersize": 5, "linewidth": 1.4}
+            axes.plot(range(len(names)), heights, label=label, **style)
+        axes.set_xticks(range(len(names)), [_bin_label(name) for name in names])
+        axes.set_xlabel("true distance, m")
+        axes.set_ylim(bottom=0)
+    figure.axes[0].legend(frameon=False, labelcolor=INK, fontsize=8.5)
+    return _svg(figure, "Errors of each evaluation per bin of true distance")
+
+
+def _bin_label(name: str) -> str:
+    return name.replace("-inf", "+").replace("-", "–")
 
 
 def ratio_chart(histogram: Mapping[str, Any]) -> str:

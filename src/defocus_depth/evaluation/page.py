@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from .charts import Moments, confidence_chart, distance_chart, ratio_chart, timeline_chart
 from .pictures import encoded
@@ -112,12 +111,12 @@ def _headlines(figures: Mapping[str, Any]) -> list[dict[str, str]]:
     return shown
 
 
-def _charts(page: ReportPage) -> dict[str, Markup | None]:
+def _charts(page: ReportPage) -> dict[str, str | None]:
     """SVG by name; None where a chart would have nothing to show."""
     figures, moments = page.figures, page.moments
     calibration = figures["calibration"]
     measured = any(row["pixels"] for row in figures["distance_bins"])
-    drawn = {
+    drawn: dict[str, str | None] = {
         "distance": distance_chart(figures["distance_bins"]) if measured else None,
         "ratio": ratio_chart(figures["error_histogram"]) if measured else None,
         "timeline": timeline_chart(moments) if len(moments.abs_rel) > 1 else None,
@@ -125,7 +124,7 @@ def _charts(page: ReportPage) -> dict[str, Markup | None]:
     }
     if calibration is not None and calibration["reliability"]:
         drawn["confidence"] = confidence_chart(calibration, figures["sparsification"])
-    return {name: None if svg is None else Markup(svg) for name, svg in drawn.items()}
+    return drawn
 
 
 def _frame(tile: Tile) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from ..types import LensParameters
 if TYPE_CHECKING:
     from ..inference import EstimatorInfo
 
+PROVENANCE_KEYS = ("model", "model_sha256", "supervision", "backend", "version", "commit")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def provenance(info: EstimatorInfo | None = None) -> dict[str, str | None]:
-    """Keys: model (file name), model_sha256, supervision, backend, version, commit.
+    """Values by `PROVENANCE_KEYS`; `model` is a file name.
 
     The first four are None for methods without a network. `commit` is None where the package is not run from its
     repository; `-dirty` marks changed files.
