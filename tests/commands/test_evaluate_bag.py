@@ -13,6 +13,8 @@ from defocus_depth.cli import COMMANDS
 from defocus_depth.commands.dispatch import main
 from defocus_depth.evaluation.bags import standard
 from defocus_depth.evaluation.bags.reader import open_bag
+from defocus_depth.stacks import write_stack
+from defocus_depth.types import CameraIntrinsics, FocalStack, Frame, LensParameters
 
 LEVELS = (40, 200, 40, 200)
 SWEPT_TOPICS = ("--ground-truth-topic", "/depth", "--lens-state-topic", "/lens_state")
@@ -57,11 +59,18 @@ def test_the_network_against_its_own_truth_twice_the_same_bytes(
 
 
 def test_the_keys_are_those_of_evaluate(bag: Path, lens: Path, tiny_model: Path, tmp_path: Path) -> None:
-    from defocus_depth.evaluation.summary import summary
-
-    file = tmp_path / "f.json"
-    assert evaluate_bag(bag, lens, *ALL_TOPICS, "--model", tiny_model, "--json", file) == 0
-    assert json.loads(file.read_text()).keys() == summary("network", "all", []).keys()
+    camera = CameraIntrinsics(SIZE[1], SIZE[0], 90.0, 90.0, 47.5, 31.5)
+    stack = FocalStack(Path(), (Frame("0.png", 0.35),), LensParameters(blur_gain_px_per_dpt=4.0), camera)
+    image, truth_m = np.full((*SIZE, 3), 40, np.uint8), np.full(SIZE, depth_of(40), np.float32)
+    write_stack(tmp_path / "stack", stack, [image], truth_m)
+    files = [tmp_path / "bag.json", tmp_path / "stack.json"]
+    assert evaluate_bag(bag, lens, *ALL_TOPICS, "--model", tiny_model, "--json", files[0]) == 0
+    arguments = ["evaluate", str(tmp_path / "stack"), "--model", str(tiny_model), "--json", str(files[1])]
+    assert main("defocus_depth", COMMANDS, arguments) == 0
+    ours, theirs = (json.loads(file.read_text()) for file in files)
+    assert ours.keys() == theirs.keys()
+    assert ours["per_stack"][0].keys() - {"images", "left_out"} == theirs["per_stack"][0].keys()
+    assert ours["provenance"] == theirs["provenance"]
 
 
 def test_without_ground_truth_counts_valid_fraction_and_confidence(

@@ -21,7 +21,8 @@ from ..evaluation.bags.samples import BagSamples
 from ..evaluation.bags.transforms import read_transforms
 from ..evaluation.dataset import Sample
 from ..evaluation.methods import Prediction
-from ..evaluation.report import Report
+from ..evaluation.provenance import provenance
+from ..evaluation.report import Report, ReportHead
 from ..evaluation.results import FrameResult
 from ..inference import AUTO, EstimatorConfig
 from ..messages.lens_setting import LensSetting
@@ -94,21 +95,23 @@ def run(options: Options) -> int:
         out_bag = stack.enter_context(output_bag(options.out_bag, options.bag)) if options.out_bag else None
         if out_bag:
             samples.relay = out_bag.relay
-        evaluation = BagEvaluation(samples, options.method, predict, options.min_confidence, _on_frame(report, out_bag))
+        evaluation = BagEvaluation(samples, method, predict, options.min_confidence, _on_frame(report, out_bag))
         results = list(shown(evaluation, progress))
     tallies = {samples.name: samples.tally}
-    figures = bag_summary(options.method, results, options.min_confidence, tallies, options.render_defocus)
+    made_with = provenance(method.info)
+    figures = bag_summary(options.method, results, options.min_confidence, tallies, made_with, options.render_defocus)
     write_json(options.json, figures)
     write_json(options.timing_json, evaluation.times.figures(len(results)))
     console = Console(markup=False, highlight=False, soft_wrap=True)  # names may hold brackets
     console.print(figures_table(figures))
-    for line in remarks(samples, options.render_defocus):
+    notes = remarks(samples, options.render_defocus)
+    for line in notes:
         console.print(line)
     if out_bag:
         for topic, reason in out_bag.left_out.items():
             console.print(f"{options.out_bag}: without {topic}: {reason}")
     if report:
-        console.print(f"report: {report.finish(_title(options), figures)}")
+        console.print(f"report: {report.finish(_head(options, notes), figures)}")
     return EXIT_OK
 
 
@@ -226,6 +229,10 @@ def shown(evaluation: BagEvaluation, progress: Progress) -> Iterator[FrameResult
     progress.remove_task(task)
 
 
-def _title(options: Options) -> str:
-    rendered = " (defocus rendered into its sharp images)" if options.render_defocus else ""
-    return f"Evaluation of {options.bag.resolve().name}{rendered}"
+def _head(options: Options, notes: list[str]) -> ReportHead:
+    topics = {
+        "images": options.image_topic,
+        "ground truth": options.ground_truth_topic or "none",
+        "focus distance": options.lens_state_topic or "fixed",
+    }
+    return ReportHead(f"Evaluation of {options.bag.resolve().name}", topics, notes)

@@ -22,7 +22,8 @@ from ..evaluation.bags.method import LoadedMethod, MethodChoice
 from ..evaluation.bags.samples import Tally
 from ..evaluation.online import online_frames
 from ..evaluation.playback import Pace
-from ..evaluation.report import Report
+from ..evaluation.provenance import provenance
+from ..evaluation.report import Report, ReportHead, ReportTable
 from ..evaluation.results import FrameResult
 from ..evaluation.run import OnFrame
 from ..evaluation.scenarios.conditions import Judge, Verdict
@@ -69,6 +70,7 @@ class Outcome:
     tallies: dict[str, Tally] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    made_with: dict[str, str | None] = field(default_factory=provenance)
 
     def take(self, result: FrameResult) -> None:
         """A frame."""
@@ -105,12 +107,14 @@ def run(options: Options) -> int:
     if options.junit:
         write_junit(options.junit, scenario.name, outcome.errors, verdicts, time.monotonic() - started)
     rendered = any(bag.render_defocus for bag in scenario.bags)
-    figures = bag_summary(scenario.method, outcome.results, scenario.min_confidence, outcome.tallies, rendered)
+    figures = bag_summary(
+        scenario.method, outcome.results, scenario.min_confidence, outcome.tallies, outcome.made_with, rendered
+    )
     write_json(options.json, figures)
     console = Console(markup=False, highlight=False, soft_wrap=True)
     _print(console, scenario, verdicts, outcome)
     if report:
-        console.print(f"report: {report.finish(f'Scenario {scenario.name}', figures)}")
+        console.print(f"report: {report.finish(_head(scenario, verdicts, outcome), figures)}")
     passed = verdict_line(verdicts)["Success"] and not any(outcome.errors.values())
     return EXIT_OK if passed else EXIT_NEGATIVE
 
@@ -121,12 +125,12 @@ def _offline(scenario: Scenario, options: Options) -> Evaluate:
 
     def evaluate(bag: ScenarioBag, outcome: Outcome, progress: Progress) -> None:
         samples = bag_samples(bag.path, bag, scenario.lens, progress)
-        evaluation = BagEvaluation(
-            samples, scenario.method, method.for_bag(samples), scenario.min_confidence, outcome.on_frame
-        )
+        predict = method.for_bag(samples)
+        evaluation = BagEvaluation(samples, method, predict, scenario.min_confidence, outcome.on_frame)
         for result in shown(evaluation, progress):
             outcome.take(result)
         outcome.finish(samples.name, samples.tally, remarks(samples, bag.render_defocus))
+        outcome.made_with = provenance(method.info)
 
     return evaluate
 
@@ -143,6 +147,7 @@ def _online(scenario: Scenario, options: Options, stack: ExitStack) -> Evaluate:
         run.maps.close()
         tally = Tally(run.images, len(run.received_ns), Counter(run.left_out | {"dropped": run.dropped}))
         outcome.finish(samples.name, tally, remarks(samples, rendered=False))
+        outcome.made_with = run.made_with
 
     return evaluate
 
@@ -170,3 +175,10 @@ def _print(console: Console, scenario: Scenario, verdicts: list[Verdict], outcom
     console.print(table)
     for line in outcome.remarks:
         console.print(line)
+
+
+def _head(scenario: Scenario, verdicts: list[Verdict], outcome: Outcome) -> ReportHead:
+    rows = [(verdict.words, "passed" if verdict.passed else "FAILED") for verdict in verdicts]
+    notes = [*(error for error in outcome.errors.values() if error), *outcome.remarks]
+    about = {"mode": scenario.mode, "bags": ", ".join(outcome.errors)}
+    return ReportHead(f"Scenario {scenario.name}", about, notes, [ReportTable("Conditions", ("condition", ""), rows)])

@@ -17,7 +17,7 @@ from ..evaluation.bags.reader import open_bag
 from ..evaluation.bags.request import AUTO_TRANSFER, TOLERANCE_S
 from ..evaluation.online import OnlineRun, online_frames
 from ..evaluation.playback import Moment, Pace
-from ..evaluation.report import Report
+from ..evaluation.report import Report, ReportHead, ReportTable
 from ..evaluation.summary import summary
 from ..inference import AUTO
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
@@ -149,17 +149,21 @@ def _compared(options: Options, measured: OnlineRun, console: Console) -> dict[s
             results.append(result)
             bar.advance(task)
     figures = summary("online", "all that came", results, options.min_confidence)
+    figures |= {"provenance": measured.made_with}
     console.print(figures_table(figures))
     if report:
-        console.print(f"report: {report.finish(f'Replay of {options.bag.resolve().name}', figures)}")
+        rows = [(name, str(value)) for name, value in online_rows(measured).items()]
+        table = ReportTable("The depth node, measured over DDS", ("figure", "value"), rows)
+        head = ReportHead(f"Replay of {options.bag.resolve().name}", tables=[table])
+        console.print(f"report: {report.finish(head, figures)}")
     return figures
 
 
-def online_table(measured: OnlineRun) -> Table:
+def online_rows(measured: OnlineRun) -> dict[str, Any]:
     """What was measured, for people."""
     figures = measured.figures()
     latency = figures["latency_ms"]
-    rows = {
+    return {
         "images played": figures["images"],
         "depth maps received": figures["results"],
         "dropped": figures["dropped"],
@@ -173,10 +177,14 @@ def online_table(measured: OnlineRun) -> Table:
         "backend": figures["node"].get("backend", ""),
         "model": figures["node"].get("model sha256", "")[:12],
     }
+
+
+def online_table(measured: OnlineRun) -> Table:
+    """The rows of `online_rows`."""
     table = Table(title="the depth node, measured over DDS")
     table.add_column("figure")
     table.add_column("value", justify="right")
-    for name, value in rows.items():
+    for name, value in online_rows(measured).items():
         table.add_row(name, str(value))
     return table
 

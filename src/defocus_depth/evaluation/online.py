@@ -6,6 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from .bags.standard import IMAGE, parsed
 from .dataset import Sample
 from .methods import Prediction
 from .metrics import DepthMaps
+from .provenance import provenance
 from .results import FrameResult
 from .run import OnFrame, evaluate_samples
 
 DEPTH, DEFOCUS, CONFIDENCE = "depth/image", "defocus/image", "confidence/image"
+_MADE_WITH = ("model_sha256", "backend")
 PERCENTILES = {"median": 50, "p95": 95, "p99": 99, "max": 100}
 
 
@@ -94,6 +97,13 @@ class OnlineRun:
         """Images without a depth map that the node did not leave out on purpose: replaced by newer ones, or lost."""
         return max(0, self.images - len(self.received_ns) - sum(self.left_out.values()))
 
+    @property
+    def made_with(self) -> dict[str, str | None]:
+        """As `provenance`, of the node."""
+        model = self.node.get("model", "")
+        known = {"model": Path(model).name, **{key: self.node.get(key.replace("_", " ")) for key in _MADE_WITH}}
+        return {**provenance(), **{name: value or None for name, value in known.items()}}
+
     def figures(self) -> dict[str, Any]:
         """For `--json`: counts, rates, latency percentiles, CPU and memory; None for what is unknown."""
         found = [latency for stamp in self.received_ns if (latency := self.latency_ms(stamp)) is not None]
@@ -110,7 +120,7 @@ class OnlineRun:
             },
             "cpu_percent": self.cpu_percent,
             "rss_mib": self.rss_mib,
-            "node": self.node,
+            "node": {name: text for name, text in self.node.items() if name != "model"},
         }
 
 

@@ -26,6 +26,7 @@ from .diagnostics import LOSSES
 from .replay import BagPlayer, ReplaySettings, chosen_topics, message_types
 
 _DEPTH_OF_QUEUE = 50
+_ABOUT = ("backend", "model", "model sha256", "working size")
 _LOOK_S, _SAMPLE_S = 0.02, 0.25
 _QUIET_S = 3.0  # after the last image, without a further depth map
 _DIAGNOSTICS_S = 2.5  # two of them
@@ -168,7 +169,7 @@ class _Watch:
             self.run.cpu_percent = 100 * used_s / elapsed_s
         happened = counted(self._before, self._said)
         self.run.left_out = {kind: happened[words] for words, kind in _ON_PURPOSE.items() if words in happened}
-        self.run.node = {name: self._said.get(name, "") for name in ("backend", "model sha256", "working size")}
+        self.run.node = {name: self._said.get(name, "") for name in _ABOUT}
         if self.run.received_ns:
             first_ns = min(self.run.published_ns.values())
             self.run.seconds = (max(self.run.received_ns.values()) - first_ns) * 1e-9

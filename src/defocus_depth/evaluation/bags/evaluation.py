@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from ..metrics import is_depth
 from ..results import FrameResult
 from ..run import OnFrame, evaluate_samples
 from ..summary import summary
-from .method import SWEEP_METHODS, BagMethod
+from .method import SWEEP_METHODS, LoadedMethod
 from .samples import BagSamples, Tally
 from .sweeps import sweep_samples
 
@@ -54,13 +54,13 @@ class BagEvaluation:
     """One bag, evaluated frame by frame as `frames` is iterated over.
 
     Attributes:
-        method: name of the method behind `predict`.
+        predict: the method, made for this bag.
         on_frame: sees each frame's sample, prediction and result.
         times: filled while evaluating.
     """
 
     samples: BagSamples
-    method: BagMethod
+    method: LoadedMethod
     predict: Predict
     min_confidence: float
     on_frame: OnFrame | None = None
@@ -83,7 +83,8 @@ class BagEvaluation:
                 self.on_frame(sample, prediction, complete)
                 self.times.write_s += time.perf_counter() - begun
 
-        source: Iterable[Sample] = sweep_samples(self.samples) if self.method in SWEEP_METHODS else self.samples
+        sweeps = self.method.choice.method in SWEEP_METHODS
+        source: Iterable[Sample] = sweep_samples(self.samples) if sweeps else self.samples
         for _ in evaluate_samples(self._timed(source), self._predict, self.min_confidence, see):
             self.times.total_s = time.perf_counter() - started
             yield judged[0]
@@ -130,15 +131,21 @@ def with_unlabelled_figures(
 
 
 def bag_summary(
-    method: str, results: list[FrameResult], min_confidence: float, tallies: dict[str, Tally], rendered: bool = False
+    method: str,
+    results: list[FrameResult],
+    min_confidence: float,
+    tallies: Mapping[str, Tally],
+    made_with: Mapping[str, str | None],
+    rendered: bool = False,
 ) -> dict[str, Any]:
     """What `evaluate-bag --json` writes: the keys of `evaluate`; each bag under `per_stack`, with its counts.
 
     Args:
         tallies: by bag name; `images` on its topic and those `left_out`, by reason.
+        made_with: of `provenance`.
     """
     figures = summary(method, "all" + (RENDERED if rendered else ""), results, min_confidence)
     for group in figures["per_stack"]:
         tally = tallies[group["name"]]
         group |= {"images": tally.images, "left_out": dict(sorted(tally.left_out.items()))}
-    return figures
+    return figures | {"provenance": dict(made_with)}
