@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.methods import constant_method, network_method
 from defocus_depth.evaluation.metrics import FIGURE_NAMES
 from defocus_depth.evaluation.results import FrameResult
-from defocus_depth.evaluation.run import evaluate_samples
+from defocus_depth.evaluation.run import FrameJudge, _median, evaluate_samples
 from defocus_depth.evaluation.summary import summary
 
 
@@ -64,3 +65,48 @@ def test_frames_without_any_figure_count_in_n_only() -> None:
 def test_refuses_confidences_out_of_range(samples: StackSamples, min_confidence: float) -> None:
     with pytest.raises(ConfigError, match="min_confidence: expected 0..1, got"):
         list(evaluate_samples(samples, constant_method([np.ones((1, 1), np.float32)]), min_confidence))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 101])
+def test_median(count: int) -> None:
+    values = np.random.default_rng(count).uniform(0, 1, count).astype(np.float32)
+    assert _median(values) == pytest.approx(float(np.median(values.astype(np.float64))))
+    assert math.isnan(_median(values[:0]))
+
+
+def test_median_scaling_removes_a_wrong_scale(samples: StackSamples, fake_estimator) -> None:
+    (result, *_) = evaluate_samples(samples, network_method(fake_estimator(4.0)), 0.5)
+    assert result.median_scaled["scale"] == pytest.approx(0.25) and result.median_scaled["abs_rel"] < 1e-6
+    assert result.figures["abs_rel"] == pytest.approx(3.0) and result.median_scaled["delta1"] == 1.0
+
+
+def test_parts_calibration_and_flicker_of_a_known_prediction(samples: StackSamples, fake_estimator) -> None:
+    results = list(evaluate_samples(samples, network_method(fake_estimator(1.1)), 0.5))
+    figures = summary("network", "all", results, 0.5)
+    bins = {row["name"]: row for row in figures["distance_bins"]}
+    assert bins["1-1.5"]["abs_rel"] == pytest.approx(0.1, rel=1e-5) and bins["1-1.5"]["pixels"] == 4 * 63 * 96
+    assert bins["2-3"]["abs_rel"] == pytest.approx(0.45, rel=1e-5) and bins["0.5-1"]["abs_rel"] is None
+    assert sum(row["pixels"] for row in figures["texture"]) == sum(row["pixels"] for row in bins.values())
+    assert [row["name"] for row in figures["edges"]] == ["interior", "edge"] and figures["edges"][1]["pixels"] == 0
+    assert figures["temporal"] == {"flicker_rel": None, "pairs": 0}  # the focus of the frames differs
+    # confidence .8 (half of the pixels) and 0; right on stack a, wrong on b
+    assert figures["calibration"]["ece"] == pytest.approx((0.5 * 0.3) + (0.5 * 0.5), rel=1e-5)
+    # |1/1.1 − 1/1| = .091 ≤ .1·ln 10, |1/1.1 − 1/2| = .41 is not; both are > .1·ln 2
+    assert (figures["calibration"]["coverage_50"], figures["calibration"]["coverage_90"]) == (0.0, 0.5)
+    assert figures["sparsification"]["ause_abs_rel"] == pytest.approx(0, abs=1e-6)
+    assert sum(figures["error_histogram"]["fraction"]) == pytest.approx(1)
+
+
+def test_flicker_is_measured_on_frames_of_one_focus(samples: StackSamples, fake_estimator) -> None:
+    sample = next(iter(samples))
+    judge, depths_m = FrameJudge(0.5), (1.0, 1.1, 1.1)
+    rates = [judge(sample, network_method(fake_estimator(depth_m))(sample)).flicker_rel for depth_m in depths_m]
+    assert math.isnan(rates[0]) and rates[1:] == pytest.approx([math.log(1.1), 0.0])
+    moved = replace(sample, focus_distance_m=0.5)
+    assert math.isnan(judge(moved, network_method(fake_estimator(1.0))(moved)).flicker_rel)
+
+
+def test_times_are_known_but_not_in_the_summary(samples: StackSamples, fake_estimator) -> None:
+    results = list(evaluate_samples(samples, network_method(fake_estimator(1.0)), 0.5))
+    assert all(result.latency_ms is not None and result.latency_ms >= 0 for result in results)
+    assert "latency" not in json.dumps(summary("network", "all", results))

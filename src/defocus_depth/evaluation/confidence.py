@@ -142,9 +142,8 @@ def _remaining_means(counts: npt.NDArray[Any], sums: npt.NDArray[Any]) -> Array:
 
 def _rank(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """Steps that grow with confidence, fine near 0 and 1: the leading bits of the distance from the nearer of them."""
-    inside = np.clip(np.nan_to_num(confidence), 0, 1)
-    low = np.minimum(inside, 1 - inside).view(np.uint32) >> np.uint32(_RANK_BITS)
-    return np.where(inside < 0.5, low, np.uint32(2 * _HALF_RANK) - low)
+    low = np.minimum(confidence, 1 - confidence).view(np.uint32) >> np.uint32(_RANK_BITS)
+    return np.where(confidence < 0.5, low, np.uint32(2 * _HALF_RANK) - low)
 
 
 def _kept_fractions() -> Array:
@@ -166,8 +165,9 @@ def _collect(maps: Any, half_widths: Any, reliability: Any, ranks: Any, inside: 
         reliability[group, 0] += 1
         reliability[group, 1] += sure
         reliability[group, 2] += found < DELTA_BASE * true and true < DELTA_BASE * found
-        ranks[places[pixel], 0] += 1
-        ranks[places[pixel], 1] += error
+        place = min(places[pixel], len(ranks) - 1)  # what is outside 0..1 has no step of its own
+        ranks[place, 0] += 1
+        ranks[place, 1] += error
         if scale.size:
             difference = abs(1 / found - inverse_true)
             for level in range(half_widths.size):
