@@ -18,8 +18,9 @@ COMMANDS = {
         f"{_HERE}.evaluate_scenario", "Rosbags against the conditions of a scenario file: passed or failed, for CI."
     ),
     "compare": Command(f"{_HERE}.compare", "Evaluations of models, backends or commits side by side."),
-    "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes."),
+    "replay": Command(f"{_HERE}.replay", "Play a rosbag into running nodes, or measure the depth node on it."),
     "simulate": Command(f"{_HERE}.simulate", "Write simulated focal stacks with exact depth."),
+    "simulate-bag": Command(f"{_HERE}.simulate_bag", "Record the simulated camera to a rosbag; no ROS needed."),
     "build-engine": Command(f"{_HERE}.build_engine", "Build TensorRT engines of a model ahead of time."),
     "bench": Command(f"{_HERE}.bench", "Time the backends side by side on this machine."),
     "doctor": Command(f"{_HERE}.doctor", "Check Python, ROS, DDS, backends and model; say what to fix."),

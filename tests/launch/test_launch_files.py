@@ -39,13 +39,21 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "launch": {"LaunchDescription": kind("LaunchDescription")},
     "launch.actions": {
         name: kind(name)
-        for name in ("DeclareLaunchArgument", "OpaqueFunction", "IncludeLaunchDescription", "SetEnvironmentVariable")
+        for name in (
+            "DeclareLaunchArgument",
+            "ExecuteProcess",
+            "IncludeLaunchDescription",
+            "OpaqueFunction",
+            "SetEnvironmentVariable",
+            "Shutdown",
+        )
     },
     "launch.conditions": {"IfCondition": kind("IfCondition")},
     "launch.launch_description_sources": {"PythonLaunchDescriptionSource": kind("PythonLaunchDescriptionSource")},
     "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
     "launch_ros": {},
     "launch_ros.actions": {"LifecycleNode": kind("LifecycleNode"), "Node": kind("Node")},
+    "launch_ros.substitutions": {"ExecutableInPackage": kind("ExecutableInPackage")},
     "launch_ros.parameter_descriptions": {"ParameterValue": kind("ParameterValue")},
 }
 
@@ -145,3 +153,47 @@ def test_the_simulation_starts_camera_depth_node_and_on_request_rviz() -> None:
     assert passed_on == {name: name for name in passed_on}
     assert passed_on.keys() <= arguments(found).keys() & arguments(entities("depth.launch.py")).keys()
     assert arguments(found)["lens_file"] == "robot"
+
+
+def replayed(**given: str) -> tuple[dict[str, Any], list[Any]]:
+    """Launch arguments of the depth node, and the command line of the player but for its executable."""
+    found = entities("replay.launch.py")
+    (actions,) = (entity.fields["function"] for entity in found if type(entity).__name__ == "OpaqueFunction")
+    process, depth = actions({**arguments(found), **given})
+    assert Path(depth.args[0].args[0]).name == "depth.launch.py"
+    assert type(process).__name__ == "ExecuteProcess" and type(process.fields["on_exit"]).__name__ == "Shutdown"
+    executable, *command = process.fields["cmd"]
+    assert executable.args == ("defocus_depth", "defocus_depth")
+    return dict(depth.fields["launch_arguments"]), command
+
+
+def test_a_replay_measures_the_node_on_the_bags_clock() -> None:
+    depth, player = replayed(bag="hall.mcap", image="/camera/image_raw")
+    assert depth == {
+        "image": "/camera/image_raw", "camera_info": "camera_info", "lens_state": "lens_state", "lens_file": "robot",
+        "model": "", "backend": "", "image_transport": "raw", "use_sim_time": "true",
+    }  # fmt: skip
+    assert depth.keys() <= arguments(entities("depth.launch.py")).keys()
+    assert player == [
+        "replay", "hall.mcap", "--node", "/depth", "--image-topic", "/camera/image_raw",
+        "--rate", "1.0", "--clock-hz", "100.0", "--lens", "robot",
+    ]  # fmt: skip
+
+
+def test_every_argument_of_a_replay_reaches_its_command_line() -> None:
+    from defocus_depth.cli import COMMANDS
+
+    given = {"camera_info": "/info", "lens_state": "/lens", "ground_truth": "/depth", "json": "a", "report": "b"}
+    depth, player = replayed(bag="hall.mcap", image="/camera", image_transport="compressed", rate="0.5", **given)
+    assert (depth["camera_info"], depth["lens_state"], depth["image_transport"]) == ("/info", "/lens", "compressed")
+    assert "/camera/compressed" in player
+    import importlib
+
+    import tyro
+
+    options = tyro.cli(importlib.import_module(COMMANDS["replay"].module).Options, args=player[1:])
+    assert (options.rate, options.node, options.lens) == (0.5, "/depth", "robot")
+    assert (options.camera_info_topic, options.lens_state_topic, options.ground_truth_topic) == (
+        "/info", "/lens", "/depth"
+    )  # fmt: skip
+    assert (str(options.json), str(options.report)) == ("a", "b")
