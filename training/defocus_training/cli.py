@@ -8,6 +8,10 @@ from defocus_depth.commands.dispatch import Command, main
 
 _HERE = "defocus_training.commands"
 COMMANDS = {
+    "capture": Command(f"{_HERE}.capture", "Capture focal stacks with the robot's own camera and lens."),
+    "calibrate": Command(
+        f"{_HERE}.calibrate", "Calibrate the lens: focus scale, blur gain, intrinsics; print the chart."
+    ),
     "pool": Command(f"{_HERE}.pool", "Make procedural stacks for training ahead of time."),
     "synthesize": Command(f"{_HERE}.synthesize", "Write synthetic focal stacks with ground truth."),
     "import-stack": Command(f"{_HERE}.import_stack", "Make a focal stack of pictures, focus distances unknown."),
@@ -15,6 +19,7 @@ COMMANDS = {
     "stack-pool": Command(f"{_HERE}.stack_pool", "Make a training pool of fitted focal stacks, to refine on."),
     "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
     "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
+    "quantise": Command(f"{_HERE}.quantise", "Make fp16 and int8 variants of a model, with their accuracy."),
 }
 
 

@@ -24,6 +24,7 @@ from defocus_depth.types import CameraIntrinsics, FloatArray
 from ..devices import CapturedImage, CaptureRig, FocusRange
 from .simulated_lens import SimulatedLens, SimulatedLensOptions
 from .simulated_options import SimulatedOptions
+from .simulated_target import flat_target
 
 Disturbance = Callable[[float, FloatArray], FloatArray]
 _EXPOSURE_S = 0.01
@@ -56,10 +57,10 @@ class SimulatedBench:
         self.rig = rig.at_size(self.options.width_px, self.options.width_px * rig.camera.height // rig.camera.width)
         self.lens = SimulatedLens(hidden)
         self.range, self.settle_s = hidden.range, hidden.settle_s
-        self.scene: Scene = make_scene(self.rig, CAMERA_SEEDS.start + self.options.seed)
         self._now_s, self._pictures = 0.0, 0
         self._epoch_ns = time.time_ns()
         self._rendered: tuple[float, FloatArray] | None = None
+        self.show_scene(0)
 
     def open(self) -> CaptureRig:
         """A rig for the sweep: actuator, camera and clock are this bench."""
@@ -68,12 +69,17 @@ class SimulatedBench:
         )
 
     def show_scene(self, number: int) -> None:
-        """Move the robot: `number` counts from the options' seed."""
-        self.show(make_scene(self.rig, CAMERA_SEEDS.start + self.options.seed + number))
+        """Move the robot: `number` counts from the options' seed, or through their targets."""
+        targets_m = self.options.targets_m
+        if targets_m:
+            self.show(flat_target(targets_m[number % len(targets_m)], self.rig.camera.fx))
+        else:
+            self.show(make_scene(self.rig, CAMERA_SEEDS.start + self.options.seed + number))
 
     def show(self, scene: Scene) -> None:
         """Put another scene in front of the camera."""
-        self.scene, self._rendered = scene, None
+        self.scene: Scene = scene
+        self._rendered = None
 
     def now_s(self) -> float:
         """Simulated time."""

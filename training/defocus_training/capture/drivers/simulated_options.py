@@ -26,3 +26,5 @@ class SimulatedOptions:
     """Play of the focus gears, in shares of the range."""
     settle_s: float = 0.08
     """Time that the lens needs for a move (s)."""
+    targets_m: tuple[float, ...] = ()
+    """Flat textured walls at these distances (m) instead of rooms, one after the other."""

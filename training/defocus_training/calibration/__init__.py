@@ -1,0 +1,1 @@
+"""Lens calibration from pictures of a flat target: focus scale, blur gain, point spread function, intrinsics."""
