@@ -15,7 +15,7 @@ from defocus_depth.evaluation.metrics import DepthMaps
 from defocus_depth.evaluation.report import Report
 from defocus_depth.evaluation.run import evaluate_samples
 from defocus_depth.evaluation.summary import summary
-from defocus_depth.types import LensParameters
+from defocus_depth.types import FloatArray, LensParameters
 
 from .chromium import EXECUTABLE, Chromium
 
@@ -35,11 +35,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of two frames, `far` worse than `near`."""
     report, rng = Report(tmp_path_factory.mktemp("report")), np.random.default_rng(8)
-    slope_m = np.tile(np.linspace(0.5, 1.5, 96, dtype=np.float32), (64, 1))
+    slope_m: FloatArray = np.tile(np.linspace(0.5, 1.5, 96), (64, 1)).astype(np.float32)
 
     def predict(sample: Sample) -> Prediction:
-        confidence = np.clip(slope_m - sample.truth_depth_m / 4, 0, 1)
-        return Prediction(DepthMaps(slope_m, sample.coc_px(slope_m)), confidence, slope_m / 10)
+        confidence: FloatArray = np.clip(slope_m - sample.truth_depth_m / 4, 0, 1).astype(np.float32)
+        return Prediction(DepthMaps(slope_m, sample.coc_px(slope_m)), confidence, slope_m * np.float32(0.1))
 
     samples = [
         Sample(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Stand-ins while drawing; `_svg` writes the style sheet's variables in their place.
 INK, MUTED, LINE, BAND, FIRST, SECOND, THIRD, FOURTH = (f"#{value:06x}" for value in range(0x10203, 0x1020B))
@@ -45,7 +46,7 @@ def distance_chart(bins: Sequence[Mapping[str, Any]]) -> str:
     names = [_bin_label(row["name"]) for row in bins]
     for place, (title, values) in enumerate(panels.items()):
         axes = _axes(figure, (1, len(panels), place + 1), title)
-        heights = [math.nan if value is None else value for value in values]
+        heights = _heights(values)
         axes.bar(range(len(names)), heights, color=MUTED if place == 3 else FIRST, width=0.72)
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_xlabel("true distance, m")
@@ -62,7 +63,7 @@ def comparison_chart(evaluations: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
         axes = _axes(figure, (1, 2, place + 1), title)
         for number, (label, bins) in enumerate(evaluations.items()):
             values = {row["name"]: row.get(key) for row in bins}
-            heights = [math.nan if values.get(name) is None else values[name] for name in names]
+            heights = _heights(values.get(name) for name in names)
             colour, marker, line = _SERIES[number % len(_SERIES)]
             style = {"color": colour, "marker": marker, "linestyle": line, "markersize": 5, "linewidth": 1.4}
             axes.plot(range(len(names)), heights, label=label, **style)
@@ -71,6 +72,10 @@ def comparison_chart(evaluations: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
         axes.set_ylim(bottom=0)
     figure.axes[0].legend(frameon=False, labelcolor=INK, fontsize=8.5)
     return _svg(figure, "Errors of each evaluation per bin of true distance")
+
+
+def _heights(values: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
 
 
 def _bin_label(name: str) -> str:
@@ -106,8 +111,7 @@ def confidence_chart(calibration: Mapping[str, Any], sparsification: Mapping[str
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (size of dots: pixels)")
     axes = _axes(figure, (1, 2, 2), "AbsRel without the least confident pixels")
     for key, colour, name in (("abs_rel", FIRST, "by confidence"), ("oracle_abs_rel", SECOND, "by true error")):
-        values = [math.nan if value is None else value for value in sparsification[key]]
-        axes.plot(sparsification["left_out"], values, color=colour, linewidth=1.5, label=name)
+        axes.plot(sparsification["left_out"], _heights(sparsification[key]), color=colour, linewidth=1.5, label=name)
     axes.set(xlim=(0, 1), xlabel="fraction left out")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)
@@ -128,7 +132,7 @@ def timeline_chart(moments: Moments) -> str:
         axes = _axes(figure, (len(panels), 1, place + 1), title)
         _course(axes, along, values, colour)
         axes.set_ylim(bottom=0)
-        axes.xaxis.get_major_locator().set_params(integer=not timed)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=not timed))
         if place == len(panels) - 1:
             axes.set_xlabel("time, s" if timed else "frame")
     return _svg(figure, "Errors and latency along the run")

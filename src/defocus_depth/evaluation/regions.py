@@ -54,7 +54,7 @@ def depth_edges(truth_m: FloatArray) -> Labels:
     jumps = np.zeros(truth_m.shape, np.uint8)
     _mark_jumps(np.ascontiguousarray(truth_m), jumps)
     width = _odd(truth_m.shape[1] / EDGE_BANDS_PER_WIDTH)
-    return cv2.dilate(jumps, np.ones((width, width), np.uint8))
+    return np.asarray(cv2.dilate(jumps, np.ones((width, width), np.uint8)), np.uint8)
 
 
 def _odd(size: float) -> int:
