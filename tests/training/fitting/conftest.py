@@ -78,4 +78,6 @@ def breathed(image: np.ndarray, scale: float, shift_px: tuple[float, float], exp
     affine = np.column_stack([scale * np.eye(2), centre * (1 - scale) + shift_px])
     radiance = to_linear(image.astype(np.float32) / 255, "srgb").astype(np.float32) * exposure
     moved = cv2.warpAffine(radiance, affine, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.rint(np.clip(from_linear(np.clip(moved, 0, 1), "srgb"), 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(from_linear(np.clip(np.asarray(moved, np.float32), 0, 1), "srgb"), 0, 1) * 255).astype(
+        np.uint8
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from defocus_depth.optics import to_linear
 from defocus_depth.stacks import load_image, read_stack
 from defocus_training.fitting.capture import read_capture
 from defocus_training.fitting.figures import textured
-from defocus_training.fitting.fit import Fit, fit_capture
+from defocus_training.fitting.fit import Fit, fit_capture, score_depth
 from defocus_training.fitting.held_out import psnr_db
+from defocus_training.fitting.network_depth import network_inverse_depth
 from defocus_training.fitting.options import FitOptions
 from defocus_training.fitting.registration import corner_shift_px
+from defocus_training.networks import DefocusModel
 
 from .conftest import QUICK, RIG, Simulated, breathed, relative_frames, write_cropped
 
@@ -94,13 +97,21 @@ def test_an_interrupted_fit_ends_where_an_uninterrupted_one_does(
     np.testing.assert_array_equal(resumed.colour, fitted.colour)
 
 
-def test_frames_left_out_are_predicted_better_than_by_their_neighbours(simulated: Simulated) -> None:
-    capture = read_capture(simulated.path)
-    fit = fit_capture(capture, QUICK, left_out=(2,))
+def test_frames_left_out_are_predicted_better_than_by_their_neighbours(simulated: Simulated, tmp_path: Path) -> None:
+    capture, checkpoint = read_capture(simulated.path), tmp_path / "checkpoint.npz"
+    fit = fit_capture(capture, QUICK, (2,), checkpoint)
     (score,) = fit.held_out
     assert score.frame == 2
     assert score.psnr_db > score.interpolated_psnr_db + 3
     assert 28 < score.psnr_db < 60
+
+    (own,) = score_depth(capture, QUICK, (2,), checkpoint, lambda fit: fit.inverse_depth)
+    assert own.psnr_db == pytest.approx(score.psnr_db, abs=1.0)
+    (flat,) = score_depth(capture, QUICK, (2,), checkpoint, lambda fit: np.full_like(fit.inverse_depth, 1.0))
+    assert flat.psnr_db < score.psnr_db - 2
+    model = DefocusModel()
+    (untrained,) = score_depth(capture, QUICK, (2,), checkpoint, partial(network_inverse_depth, model))
+    assert untrained.psnr_db < score.psnr_db - 1
 
 
 def test_without_distances_the_gain_is_found_and_depth_is_relative(

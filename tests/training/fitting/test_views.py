@@ -41,6 +41,7 @@ def test_reducing_keeps_means_and_scales_the_gain(simulated: Simulated) -> None:
     small = reduced(capture, 2)
     assert small.frames.shape == (5, 56, 80, 3)
     np.testing.assert_allclose(small.frames.mean((1, 2)), capture.frames.mean((1, 2)), rtol=1e-4)
+    assert small.gain_px_per_dpt is not None and capture.gain_px_per_dpt is not None
     np.testing.assert_allclose(small.gain_px_per_dpt, capture.gain_px_per_dpt / 2)
     assert small.reduction == 2
 

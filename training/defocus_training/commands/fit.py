@@ -108,8 +108,8 @@ def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _table(figures: Mapping[str, Any]) -> Table:
-    table = Table()
-    for heading in ("stack", "PSNR dB", "left out", "rendered dB", "interpolated dB", "AbsRel", "textured", "fraction"):
+    table = Table(caption="PSNR (dB) of fitted frames, of frames left out as rendered and as interpolated; AbsRel")
+    for heading in ("stack", "fitted", "left out", "rendered", "interp.", "AbsRel", "textured", "share"):
         table.add_column(heading, justify="left" if heading == "stack" else "right")
     for entry in figures["stacks"]:
         held_out, truth = entry["held_out"], entry["truth"] or {}

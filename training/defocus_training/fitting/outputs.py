@@ -43,7 +43,7 @@ def full_size_maps(fit: Fit) -> FitMaps:
     encoded = from_linear(np.clip(fit.colour, 0, 1), fit.stack.transfer).astype(np.float32)
     return FitMaps(
         inverse_depth=inverse_depth,
-        depth=1 / inverse_depth if fit.stack.metric else relative_depth(inverse_depth),
+        depth=np.float32(1) / inverse_depth if fit.stack.metric else relative_depth(inverse_depth),
         confidence=_resized(fit.confidence, fit),
         all_in_focus=np.rint(np.clip(_resized(encoded, fit), 0, 1) * 255).astype(np.uint8),
     )
@@ -78,7 +78,7 @@ def write_fit(folder: Path, fit: Fit, maps: FitMaps) -> None:
     save_panel(folder / "confidence.png", [confidence])
     ends: list[Panel] = [(f"frame {index}", _display(fit, index), "image") for index in (0, len(fit.frames) - 1)]
     save_panel(folder / "panel.png", [*ends, ("all in focus", maps.all_in_focus, "image"), depth, confidence])
-    colour, unit = maps.all_in_focus / np.float32(255), "metres" if metric else "none, relative depth"
+    colour, unit = (maps.all_in_focus / 255).astype(np.float32), "metres" if metric else "none, relative depth"
     write_ply(folder / "splats.ply", SplatCloud(maps.depth, colour, fit.stack.camera, unit))
 
 

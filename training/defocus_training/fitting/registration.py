@@ -104,7 +104,7 @@ def _known(capture: Capture) -> Affines:
     scale = np.array([(factor, 0, centre), (0, factor, centre), (0, 0, 1)])
     to_reference = [np.eye(3) if f.to_reference is None else _square(np.array(f.to_reference)) for f in frames]
     try:
-        return np.stack([np.linalg.solve(affine @ scale, scale)[:2] for affine in to_reference])
+        return np.stack([np.linalg.solve(affine @ scale, scale)[:2] for affine in to_reference]).astype(np.float64)
     except np.linalg.LinAlgError as error:
         raise StackError(f"{capture.stack.path}: to_reference: expected affines that can be inverted") from error
 
@@ -131,9 +131,10 @@ def _settled(affines: Affines, capture: Capture, negligible_px: float) -> Affine
 def _aligned(template: FloatArray, frame: FloatArray, start: Affines, smoothing: int) -> Affines | None:
     """Similarity from the template's pixels to the frame's; None where no alignment is found."""
     first, second = (np.sqrt(np.maximum(picture @ LUMINANCE, 0)).astype(np.float32) for picture in (template, frame))
+    everywhere = np.ones(first.shape, np.uint8)
     try:
         correlation, affine = cv2.findTransformECC(
-            first, second, start.astype(np.float32), cv2.MOTION_AFFINE, _CRITERIA, None, smoothing
+            first, second, start.astype(np.float32), cv2.MOTION_AFFINE, _CRITERIA, everywhere, smoothing
         )
     except cv2.error:  # it did not converge
         return None
@@ -168,7 +169,8 @@ def _warped(picture: FloatArray, affine: Affines, border: int) -> FloatArray:
         return picture
     size = (picture.shape[1], picture.shape[0])
     interpolation = cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_LINEAR
-    return cv2.warpAffine(picture, affine, size, flags=interpolation | cv2.WARP_INVERSE_MAP, borderMode=border)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(picture, affine, size, flags=flags, borderMode=border), np.float32)
 
 
 def _square(affine: Affines) -> Affines:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics import from_linear
@@ -27,7 +28,7 @@ class PixelUnits:
     gain_px_per_dpt: float
     offset_px: float
 
-    def of(self, inverse_depth: FloatArray) -> FloatArray:
+    def of(self, inverse_depth: npt.NDArray[np.floating]) -> FloatArray:
         """Px of blur of an inverse depth or focus, dpt or in the focus coordinate."""
         return np.asarray(inverse_depth * self.gain_px_per_dpt + self.offset_px, np.float32)
 

@@ -47,7 +47,7 @@ def composite(views: Views, inverse_depth: FloatArray) -> FloatArray:
 
 def root_composite(views: Views, inverse_depth: FloatArray) -> FloatArray:
     """Square root of the composite: steps of equal size look alike in light and shade."""
-    return np.sqrt(np.maximum(composite(views, inverse_depth), 1e-4))
+    return np.asarray(np.sqrt(np.maximum(composite(views, inverse_depth), 1e-4)), np.float32)
 
 
 def _own_texture(guide: FloatArray, texture: float) -> FloatArray:

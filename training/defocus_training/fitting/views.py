@@ -90,7 +90,8 @@ class Views:
 
     def noise_map(self) -> FloatArray:
         """Expected noise of each pixel's luminance, (H, W)."""
-        return self.noise.where(cv2.blur(np.ascontiguousarray(self.luminance.mean(0)), (9, 9)))
+        mean = np.ascontiguousarray(self.luminance.mean(0))
+        return self.noise.where(np.asarray(cv2.blur(mean, (9, 9)), np.float32))
 
 
 def measured_noise(frames: FloatArray) -> Noise:
