@@ -96,6 +96,18 @@ def test_the_constant_is_the_median_of_the_bag(bag: Path, lens: Path, tmp_path: 
     assert min(abs(json.loads(file.read_text())["abs_rel"] - value) for value in expected) < 1e-3
 
 
+def test_a_bag_of_ros_1_gives_the_same_figures(bag: Path, lens: Path, tiny_model: Path, tmp_path: Path) -> None:
+    maker, files = BagMaker(), [tmp_path / "one.json", tmp_path / "two.json"]
+    maker.frames(LEVELS)
+    (tmp_path / "ros1").mkdir()
+    old, out = maker.write_ros1(tmp_path / "ros1" / "plain.bag"), tmp_path / "out.mcap"
+    arguments = (*ALL_TOPICS, "--model", tiny_model)
+    assert evaluate_bag(bag, lens, *arguments, "--json", files[0]) == 0
+    assert evaluate_bag(old, lens, *arguments, "--json", files[1], "--out-bag", out) == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert evaluate_bag(out, lens, *arguments) == 0  # what was written is a bag of ROS 2
+
+
 def test_zhuo_sim_runs(bag: Path, lens: Path, tmp_path: Path) -> None:
     file = tmp_path / "f.json"
     assert evaluate_bag(bag, lens, *ALL_TOPICS, "--method", "zhuo_sim", "--json", file) == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -99,4 +100,14 @@ class BagMaker:
             topics = {name: writer.add_connection(name, kind, typestore=types) for name, kind in kinds.items()}
             for entry in sorted(self.entries, key=lambda entry: entry.time_ns):
                 writer.write(topics[entry.topic], entry.time_ns, entry.cdr)
+        return path
+
+    def write_ros1(self, path: Path) -> Path:
+        """The same messages as ROS 1 would have recorded them."""
+        old, new = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_HUMBLE)
+        with Writer1(path) as writer:
+            kinds = {entry.topic: entry.type for entry in self.entries}
+            topics = {name: writer.add_connection(name, kind, typestore=old) for name, kind in kinds.items()}
+            for entry in sorted(self.entries, key=lambda entry: entry.time_ns):
+                writer.write(topics[entry.topic], entry.time_ns, bytes(new.cdr_to_ros1(entry.cdr, entry.type)))
         return path

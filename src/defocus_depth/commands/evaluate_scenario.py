@@ -137,7 +137,7 @@ def _offline(scenario: Scenario, options: Options) -> Evaluate:
 
 def _online(scenario: Scenario, options: Options, stack: ExitStack) -> Evaluate:
     scratch = stack.enter_context(own_domain())
-    choice = NodeChoice(scenario.lens, scenario.model, scenario.backend, options.estimator.threads)
+    choice = NodeChoice(scenario.lens, scenario.model, scenario.backend, options.estimator)
 
     def evaluate(bag: ScenarioBag, outcome: Outcome, progress: Progress) -> None:
         run = measure_own_node(bag.path, bag, choice, Pace(scenario.rate, CLOCK_HZ), scratch, progress)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..evaluation.bags.reader import OpenBag, open_bag
 from ..evaluation.bags.standard import COMPRESSED_IMAGE
 from ..evaluation.online import OnlineRun
 from ..evaluation.playback import Moment, Pace
-from ..inference import AUTO
+from ..inference import AUTO, EstimatorConfig
 from ..optics.lens_file import find_lens
 from .evaluate_bag import BagOptions
 
@@ -32,13 +33,12 @@ class NodeChoice:
 
     Attributes:
         lens: lens YAML, or the name of one in config/lenses.
-        threads: CPU threads of the backend; 0: the library's choice.
     """
 
     lens: str
     model: Path | None = None
     backend: str = AUTO
-    threads: int = 0
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def node_arguments(opened: OpenBag, bag: BagOptions, choice: NodeChoice, pace: P
         "use_sim_time": bool(pace.clock_hz),
         "lens_file": find_lens(choice.lens).resolve(),
         "backend": choice.backend,
-        "threads": choice.threads,
+        **dataclasses.asdict(choice.estimator),
         "image_transport": "compressed" if compressed else "raw",
         "lens_state_max_age_s": float(bag.lens_state_max_age_s),
         "transfer": bag.transfer,

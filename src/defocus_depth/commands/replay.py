@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from ..evaluation.online import OnlineRun, online_frames
 from ..evaluation.playback import Moment, Pace
 from ..evaluation.report import Report, ReportHead, ReportTable
 from ..evaluation.summary import summary
-from ..inference import AUTO
+from ..inference import AUTO, EstimatorConfig
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
 from .evaluate import figures_table
 from .evaluate_bag import bag_samples, progress_bar
@@ -72,8 +72,7 @@ class Options:
     """ONNX model of the node that is started; the shipped one if not given."""
     backend: str = AUTO
     """Inference backend of the node that is started."""
-    threads: int = 0
-    """CPU threads of the backend of the node that is started; 0 = the library's choice."""
+    estimator: Annotated[EstimatorConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=EstimatorConfig)
     min_confidence: float = 0.5
     """Pixels below this confidence (0..1) are left out of the masked figures."""
     report: Path | None = None
@@ -125,7 +124,7 @@ def _started(options: Options, stack: ExitStack) -> OnlineRun:
     scratch = stack.enter_context(own_domain())
     bar = stack.enter_context(playing_bar())
     pace = Pace(options.rate, options.clock_hz or CLOCK_HZ)
-    choice = NodeChoice(options.lens, options.model, options.backend, options.threads)
+    choice = NodeChoice(options.lens, options.model, options.backend, options.estimator)
     return measure_own_node(options.bag, options, choice, pace, scratch, bar)
 
 
