@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.special import j1
 
 from defocus_depth.optics import focus_dpt, from_linear, to_linear
 from defocus_depth.simulation.rendering import RenderOptions, render_stack
@@ -17,6 +18,7 @@ from defocus_depth.simulation.scenes import make_scene
 from defocus_depth.stacks import write_stack
 from defocus_depth.types import CameraIntrinsics, FocalStack, Frame
 from defocus_training.fitting.options import FitOptions, RefineOptions, Stage
+from defocus_training.fitting.views import Noise, Views
 
 SEED, MARGIN_PX = 7, 16
 RIG = ROBOT.at_size(192, 144)
@@ -81,3 +83,20 @@ def breathed(image: np.ndarray, scale: float, shift_px: tuple[float, float], exp
     return np.rint(np.clip(from_linear(np.clip(np.asarray(moved, np.float32), 0, 1), "srgb"), 0, 1) * 255).astype(
         np.uint8
     )
+
+
+def flat_views(inverse_depth: float, gain: float = 20.0, noise: float = 0.003) -> Views:
+    """A wall of noise-like texture at one depth, five foci, blurred in the frequency domain."""
+    rng, size = np.random.default_rng(3), 96
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
+    frequency[0, 0] = 1 / size
+    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) / (frequency + 1 / size)
+    spectrum[0, 0] = 0
+    spectrum *= 0.08 / np.fft.irfft2(spectrum).std()
+    focus = np.linspace(2.6, 0.6, 5)
+    arguments = [np.pi * max(gain * abs(f - inverse_depth), 1e-3) * frequency for f in focus]
+    frames = [np.fft.irfft2(spectrum * 2 * j1(argument) / argument) + 0.4 for argument in arguments]
+    noisy = np.stack(frames) + rng.normal(0, noise, (5, size, size))
+    colour = np.repeat(noisy[..., None], 3, 3).astype(np.float32)
+    valid = np.ones(colour.shape[:3], np.float32)
+    return Views(colour, valid, np.full(5, gain), focus, np.ones(5), Noise(noise, 0.4), metric=True)

@@ -3,28 +3,13 @@
 import numpy as np
 import pytest
 
-from defocus_training.data.teacher import _DiscTransfer
 from defocus_training.fitting.cost_volume import best_hypotheses, cost_volume
 from defocus_training.fitting.focus_gain import found_gain
 from defocus_training.fitting.options import StartOptions
 from defocus_training.fitting.start import hypotheses
-from defocus_training.fitting.views import Noise, Views
 from defocus_training.splatting.psf import DiscPsf
 
-
-def flat_views(inverse_depth: float, gain: float = 20.0, noise: float = 0.003) -> Views:
-    """A wall of noise-like texture at one depth, five foci, blurred in the frequency domain."""
-    rng, size = np.random.default_rng(3), 96
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) + 1 / size
-    spectrum = np.fft.rfft2(rng.normal(size=(size, size))) / frequency
-    spectrum[0, 0] = 0
-    spectrum *= 0.08 / np.fft.irfft2(spectrum).std()
-    focus, transfer = np.linspace(2.6, 0.6, 5), _DiscTransfer((size, size))
-    frames = [np.fft.irfft2(spectrum * transfer(gain * abs(f - inverse_depth))) + 0.4 for f in focus]
-    noisy = np.stack(frames) + rng.normal(0, noise, (5, size, size))
-    colour = np.repeat(noisy[..., None], 3, 3).astype(np.float32)
-    valid = np.ones(colour.shape[:3], np.float32)
-    return Views(colour, valid, np.full(5, gain), focus, np.ones(5), Noise(noise, 0.4), metric=True)
+from .conftest import flat_views
 
 
 @pytest.mark.parametrize("inverse_depth", [0.75, 1.43, 2.2])

@@ -1,8 +1,9 @@
-"""How sure a fitted depth is: from the curvature of the photometric cost around it.
+"""How sure a fitted depth is: how far from it the photometric evidence of its surroundings lies.
 
-The pooled half chi-square grows by ½·(Δ/σ)² per independent pixel when depth is off by Δ. Pixels near each other are
-not independent and the model is not perfect: `TEMPERATURE` is fitted so that half of the errors on path-traced stacks
-lie within the 50 % interval.
+Each hypothesis is as probable as exp(−cost/τ); the root mean square distance from the fitted depth says how far that
+may be off, where evidence is flat as well as where smoothing overruled it. Neighbouring pixels are not independent and
+the model is not perfect: τ and the share of the distance that counts are such that on path-traced stacks 50 % and 90 %
+of the errors lie within the 50 % and 90 % intervals.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from .cost_volume import CostVolume
 from .views import Views
 
 TEMPERATURE = 0.02
-_PROBE_PX = 1.0  # how far to both sides the cost is probed, px of blur
+_DISTANCE_SHARE = 0.4
+_SMOOTHING_PX = 2.0  # evidence where there is no texture is random: its neighbours tell
 _LEAST_SCALE_PX = 0.05
 _EDGE_REACH_PX = 5  # window in which a depth edge may be misplaced
 _EDGE_SHARE = 0.1  # of a depth edge's height is added to the scale beside it
@@ -26,13 +28,10 @@ _RELATIVE_TOLERANCE = 0.1  # of the sweep, where metres are unknown
 
 def laplace_scale_dpt(views: Views, volume: CostVolume, inverse_depth: FloatArray) -> FloatArray:
     """Laplace scale b of the inverse depth (dpt, or focus coordinate), (H, W)."""
-    probe = _PROBE_PX / views.mean_gain
-    below, at, above = (_cost_at(volume, inverse_depth + shift) for shift in (-probe, 0.0, probe))
-    curvature = np.maximum(below - 2 * at + above, 1e-6) / probe**2
-    scale = np.sqrt(TEMPERATURE / curvature / 2)  # b of the Laplace with this variance
-    widest = float(np.ptp(volume.hypotheses_dpt)) / 2
+    scale = _DISTANCE_SHARE * np.sqrt(_square_distance(volume, inverse_depth) / 2)  # a Laplace's variance is 2·b²
     window = np.ones((_EDGE_REACH_PX, _EDGE_REACH_PX), np.uint8)
     edge = cv2.dilate(inverse_depth, window) - cv2.erode(inverse_depth, window)
+    widest = float(np.ptp(volume.hypotheses_dpt)) / 2
     least = _LEAST_SCALE_PX / views.mean_gain
     return np.minimum(np.hypot(scale, least) + _EDGE_SHARE * edge, widest).astype(np.float32)
 
@@ -48,10 +47,9 @@ def relative_confidence(scale: FloatArray, sweep: float) -> FloatArray:
     return (1 - np.exp(-_RELATIVE_TOLERANCE * sweep / scale)).astype(np.float32)
 
 
-def _cost_at(volume: CostVolume, inverse_depth: FloatArray) -> FloatArray:
-    """Cost at any depth, linear between hypotheses, constant beyond the last."""
-    place = (inverse_depth - volume.hypotheses_dpt[0]) / volume.step_dpt
-    place = np.clip(place, 0, len(volume.cost) - 1 - 1e-4)
-    index = place.astype(np.int64)
-    low, high = (np.take_along_axis(volume.cost, index[None] + step, 0)[0] for step in (0, 1))
-    return low + (place - index) * (high - low)
+def _square_distance(volume: CostVolume, inverse_depth: FloatArray) -> FloatArray:
+    """Mean square distance of the hypotheses, by their probability, from the fitted depth."""
+    probable = np.exp(-(volume.cost - volume.cost.min(0)) / TEMPERATURE)
+    distance = (volume.hypotheses_dpt[:, None, None] - inverse_depth) ** 2
+    mean = ((probable * distance).sum(0) / probable.sum(0)).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(mean, (0, 0), _SMOOTHING_PX), np.float32)
