@@ -84,7 +84,12 @@ def test_without_ground_truth_counts_valid_fraction_and_confidence(
     assert figures["masked"]["mean_confidence"] == pytest.approx(mean_level, abs=0.01)
     assert figures["masked"]["valid_fraction"] == pytest.approx(0.5)
     times = json.loads(timing.read_text())
-    assert times["frames"] == 4 and set(times["ms_per_frame"]) == {"read", "predict", "compare", "write"}
+    assert times["frames"] == 4 and set(times["ms_per_frame"]) == set(times["cpu_ms_per_frame"]) == {
+        "read",
+        "predict",
+        "compare",
+        "write",
+    }
 
 
 def test_the_constant_is_the_median_of_the_bag(bag: Path, lens: Path, tmp_path: Path) -> None:

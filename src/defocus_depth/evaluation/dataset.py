@@ -63,7 +63,9 @@ class Sample:
 
     def coc_px(self, depth_m: FloatArray) -> FloatArray:
         """Signed CoC diameter (px of this image) of depths; NaN where there is no depth."""
-        inverse_depth = np.where(is_depth(depth_m), 1 / np.where(is_depth(depth_m), depth_m, 1), np.nan)
+        known = is_depth(depth_m)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inverse_depth = np.where(known, np.reciprocal(depth_m), np.float32(np.nan))
         coc_px = coc_from_inverse_depth(inverse_depth, self.blur_gain_px_per_dpt, self.focus_dpt)
         return np.asarray(coc_px, np.float32)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 
 from ..dataset import Sample
@@ -21,32 +23,55 @@ from .method import SWEEP_METHODS, LoadedMethod
 from .samples import BagSamples, Tally
 from .sweeps import sweep_samples
 
-_Item = TypeVar("_Item")
 RENDERED = ", defocus rendered into them"
 
 
-@dataclass
 class StageTimes:
-    """Wall time (s) of the stages of an evaluation: reading and decoding, the method, report and bag; the rest of
-    the total is comparing with the truth.
+    """Wall and CPU time of the stages of an evaluation: reading and decoding, the method, writing report and bag; the
+    rest of the total is comparing with the truth.
     """
 
-    read_s: float = 0.0
-    predict_s: float = 0.0
-    write_s: float = 0.0
-    total_s: float = 0.0
+    def __init__(self) -> None:
+        self._spent = {name: np.zeros(2) for name in ("read", "predict", "write", "total")}
+        self._started = np.zeros(2)
+
+    def start(self) -> None:
+        """The total begins now."""
+        self._started = _now_s()
+
+    def stop(self) -> None:
+        """The total ends now, unless more follows."""
+        self._spent["total"] = _now_s() - self._started
+
+    @contextmanager
+    def during(self, stage: str) -> Iterator[None]:
+        """The block is part of a stage."""
+        begun = _now_s()
+        try:
+            yield
+        finally:
+            self._spent[stage] += _now_s() - begun
 
     def figures(self, frames: int) -> dict[str, Any]:
-        """For `--timing-json`: seconds in all, milliseconds per frame of each stage, memory."""
-        compare_s = self.total_s - self.read_s - self.predict_s - self.write_s
-        stages = {"read": self.read_s, "predict": self.predict_s, "compare": compare_s, "write": self.write_s}
+        """For `--timing-json`: seconds in all; per frame and stage milliseconds of wall and of CPU (of all threads
+        together); memory.
+        """
+        stages = dict(self._spent)
+        total = stages.pop("total")
+        stages["compare"] = total - sum(stages.values())
+        per_frame = {name: 1e3 * spent / max(frames, 1) for name, spent in stages.items()}
         return {
             "frames": frames,
-            "seconds": self.total_s,
-            "frames_per_s": frames / self.total_s if self.total_s else 0.0,
-            "ms_per_frame": {name: 1e3 * seconds / max(frames, 1) for name, seconds in stages.items()},
+            "seconds": float(total[0]),
+            "frames_per_s": frames / float(total[0]) if total[0] else 0.0,
+            "ms_per_frame": {name: float(spent[0]) for name, spent in per_frame.items()},
+            "cpu_ms_per_frame": {name: float(spent[1]) for name, spent in per_frame.items()},
             "rss_mib": psutil.Process().memory_info().rss / 2**20,
         }
+
+
+def _now_s() -> npt.NDArray[np.float64]:
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 @dataclass
@@ -72,42 +97,35 @@ class BagEvaluation:
             BagError: see `BagSamples.__iter__` and `sweep_samples`.
             ConfigError: `min_confidence` outside 0..1.
         """
-        started = time.perf_counter()
+        self.times.start()
         judged: list[FrameResult] = []
 
         def see(sample: Sample, prediction: Prediction, result: FrameResult) -> None:
             complete = with_unlabelled_figures(sample, prediction, result, self.min_confidence)
             judged[:] = [complete]
             if self.on_frame:
-                begun = time.perf_counter()
-                self.on_frame(sample, prediction, complete)
-                self.times.write_s += time.perf_counter() - begun
+                with self.times.during("write"):
+                    self.on_frame(sample, prediction, complete)
 
         sweeps = self.method.choice.method in SWEEP_METHODS
         source: Iterable[Sample] = sweep_samples(self.samples) if sweeps else self.samples
         for _ in evaluate_samples(self._timed(source), self._predict, self.min_confidence, see):
-            self.times.total_s = time.perf_counter() - started
+            self.times.stop()
             yield judged[0]
-        self.times.total_s = time.perf_counter() - started
+        self.times.stop()
 
-    def _timed(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        iterator = iter(items)
+    def _timed(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        iterator = iter(samples)
         while True:
-            begun = time.perf_counter()
-            try:
-                item = next(iterator)
-            except StopIteration:
+            with self.times.during("read"):
+                sample = next(iterator, None)
+            if sample is None:
                 return
-            finally:
-                self.times.read_s += time.perf_counter() - begun
-            yield item
+            yield sample
 
     def _predict(self, sample: Sample) -> Prediction:
-        begun = time.perf_counter()
-        try:
+        with self.times.during("predict"):
             return self.predict(sample)
-        finally:
-            self.times.predict_s += time.perf_counter() - begun
 
 
 def with_unlabelled_figures(
