@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from defocus_depth.errors import BackendUnavailableError, ConfigError
 from defocus_depth.optics import to_linear
@@ -157,6 +159,14 @@ def test_gsplat_without_cuda_says_what_to_do(simulated: Simulated, monkeypatch: 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(BackendUnavailableError, match="engine gsplat: expected a CUDA device, found none"):
         fit_capture(read_capture(simulated.path), FitOptions(engine="gsplat"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_gsplat_fits_about_as_well(simulated: Simulated, fitted: Fit) -> None:
+    fit = fit_capture(read_capture(simulated.path), replace(QUICK, engine="gsplat"))
+    frame = load_image(read_stack(simulated.path), 2)
+    errors = [textured_abs_rel(1 / one.inverse_depth, simulated.depth_m, frame) for one in (fit, fitted)]
+    assert errors[0] < 1.5 * errors[1]
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(simulated: Simulated, tmp_path: Path) -> None:
