@@ -45,7 +45,7 @@ def test_a_backend_that_does_not_load_is_listed_with_its_reason(
     figures = json.loads(written.read_text())
     assert figures["timings"] == []
     assert "export with --format pt2" in figures["unavailable"]["torch"]
-    assert "expected precision f32 or int8, got bf16" in figures["unavailable"]["onnxruntime:bf16"]
+    assert "expected precision f32 or int8 or f16, got bf16" in figures["unavailable"]["onnxruntime:bf16"]
     assert "torch not timed" in capsys.readouterr().out
 
 

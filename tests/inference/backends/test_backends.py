@@ -141,7 +141,7 @@ def test_bf16_stays_near_f32(convolutional_model: Path, request_for: RequestMake
 
 
 def test_onnxruntime_refuses_bf16(tiny_model: Path, request_for: RequestMaker):
-    with pytest.raises(BackendUnavailableError, match="onnxruntime: expected precision f32 or int8, got bf16"):
+    with pytest.raises(BackendUnavailableError, match="onnxruntime: expected precision f32 or int8 or f16, got bf16"):
         load_backend("onnxruntime", request_for(tiny_model, precision="bf16"))
 
 

@@ -1,0 +1,50 @@
+"""`defocus_training quantise` as users call it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from defocus_depth.commands.dispatch import main
+from defocus_depth.inference import load_artifact
+from defocus_training.cli import COMMANDS
+
+
+def quantise(*arguments: object) -> int:
+    return main("defocus_training", COMMANDS, ["quantise", *map(str, arguments)])
+
+
+def test_variants_of_a_copy_on_simulated_stacks(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The tiny model has no convolutions, so that nothing changes: what is tested is everything around them."""
+    out, written = tmp_path / "robot" / "copy.onnx", tmp_path / "figures.json"
+    assert quantise(tiny_model, "--out", out, "--precisions", "f16", "--count", "1", "--json", written) == 0
+    variant = load_artifact(out).sidecar.variants["f16"]
+    assert json.loads(written.read_text()) == {"f16": variant.model_dump(mode="json")}
+    assert out.with_suffix(".f16.onnx").is_file() and not tiny_model.with_suffix(".f16.onnx").exists()
+    assert "AbsRel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "copy.pt"], "--out: expected a file name <name>.onnx, got copy.pt"),
+        (["--count", "0"], "--count: expected ≥ 1, got 0"),
+        (["--validation", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    arguments: list[str], message: str, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert quantise(tiny_model, *arguments) == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_needs_no_torch():
+    modules = "defocus_training.commands.quantise, defocus_training.lowering.quantise"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
