@@ -64,7 +64,7 @@ class BagMaker:
         message = standard.standard_types().types[kind](standard.header(stamp_ns, FRAME_ID), form, data)
         self.add(topic, kind, stamp_ns, standard.serialised(message, kind))
 
-    def truth(self, stamp_ns: int, depth_m: float | np.ndarray, *, frame_id: str = FRAME_ID, **how: Any) -> None:
+    def truth(self, stamp_ns: int, depth_m: Any, *, frame_id: str = FRAME_ID, **how: Any) -> None:
         """`how`: millimetres=True, time_ns, size."""
         array = np.broadcast_to(np.float32(depth_m), how.get("size", SIZE)) if np.isscalar(depth_m) else depth_m
         if how.get("millimetres"):

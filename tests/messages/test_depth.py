@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ MILLIMETRES = np.array([[0, 1, 1500], [65535, 20, 300]], np.uint16)
 METRES = np.array([[np.nan, 0.001, 1.5], [65.535, 0.02, 0.3]], np.float32)
 
 
-def image(array: np.ndarray, encoding: str, bigendian: bool = False, padding: int = 0) -> SimpleNamespace:
+def image(array: np.ndarray, encoding: str, bigendian: bool = False, padding: int = 0) -> Any:
     stored = array.astype(array.dtype.newbyteorder(">" if bigendian else "<"))
     data = b"".join(row.tobytes() + b"\xaa" * padding for row in stored)
     step = stored.strides[0] + padding
@@ -57,7 +58,7 @@ def rvl(pixels: np.ndarray) -> bytes:
     return b"".join(struct.pack("<I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
 
 
-def packed(encoding: str, codec: str, body: bytes, quantisation: tuple[float, float] = (0, 0)) -> SimpleNamespace:
+def packed(encoding: str, codec: str, body: bytes, quantisation: tuple[float, float] = (0, 0)) -> Any:
     data = struct.pack("<iff", 0, *quantisation) + body
     return SimpleNamespace(format=f"{encoding}; compressedDepth {codec}".strip(), data=data)
 
@@ -74,10 +75,11 @@ def test_raw_millimetres_and_metres(bigendian: bool, padding: int) -> None:
 
 
 def test_packed_and_plain_png() -> None:
+    plain: Any = SimpleNamespace(format="16UC1; png compressed ", data=png(MILLIMETRES))
     for message in (
         packed("16UC1", "png", png(MILLIMETRES)),
         packed("16UC1", "", png(MILLIMETRES)),
-        SimpleNamespace(format="16UC1; png compressed ", data=png(MILLIMETRES)),
+        plain,
     ):
         np.testing.assert_allclose(decode_compressed_depth(message), METRES, rtol=1e-6)
 
@@ -108,7 +110,7 @@ def test_rvl_gives_back_every_pixel(pixels: np.ndarray) -> None:
         (packed("16UC1", "rvl", struct.pack("<III", 0, 4, 0)), "size: expected 1..32768 px, got 0x4"),
     ],
 )
-def test_broken_data_is_one_error(message: SimpleNamespace, expected: str) -> None:
+def test_broken_data_is_one_error(message: Any, expected: str) -> None:
     with pytest.raises(ImageError, match=expected):
         decode_compressed_depth(message)
 

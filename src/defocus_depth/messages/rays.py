@@ -66,7 +66,7 @@ def pixels_of_rays(camera: CameraModel, rays: npt.NDArray[np.floating]) -> npt.N
     lens = camera.intrinsics
     distortion = np.asarray(lens.distortion, np.float64)
     if not distortion.any():
-        return rays * np.array([lens.fx, lens.fy]) + np.array([lens.cx, lens.cy])
+        return np.asarray(rays, np.float64) * np.array([lens.fx, lens.fy]) + np.array([lens.cx, lens.cy])
     points = np.ascontiguousarray(rays, np.float64).reshape(-1, 1, 2)
     try:
         if camera.distortion_model == _FISHEYE_MODEL:
@@ -77,7 +77,7 @@ def pixels_of_rays(camera: CameraModel, rays: npt.NDArray[np.floating]) -> npt.N
             pixels, _ = cv2.projectPoints(homogeneous, np.zeros(3), np.zeros(3), _matrix(camera), distortion)
     except cv2.error as error:
         raise _unfit(camera, error) from error
-    return pixels.reshape(-1, 2)
+    return np.asarray(pixels, np.float64).reshape(-1, 2)
 
 
 def _matrix(camera: CameraModel) -> npt.NDArray[np.float64]:

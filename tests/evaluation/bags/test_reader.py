@@ -2,6 +2,7 @@
 
 import sqlite3
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_messages_of_ros_1_are_those_that_ros_2_would_have_recorded(ros1_bag):
         assert [is_converted(topic) for topic in opened.topics] == [True, False]
         with pytest.raises(BagError, match="expected a readable recording.*odd_msgs"):
             list(opened.messages(["/odd"]))
-    image = STORE.deserialize_cdr(messages[2].cdr, "sensor_msgs/msg/Image")
+    image: Any = STORE.deserialize_cdr(messages[2].cdr, "sensor_msgs/msg/Image")
     assert (image.header.frame_id, image.header.stamp.nanosec, image.encoding) == ("cam", 2, "mono8")
     np.testing.assert_array_equal(image.data, np.arange(2, 8))
     assert header_stamp_ns(messages[1].cdr) == 7 * 10**9 + 1

@@ -7,6 +7,7 @@ transforms:
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -118,12 +119,13 @@ def _name(frame_id: str) -> str:
 
 
 def _matrix(translation_m: tuple[float, float, float], xyzw: tuple[float, float, float, float]) -> Matrix:
-    x, y, z, w = np.asarray(xyzw) / np.linalg.norm(xyzw)
+    norm = math.hypot(*xyzw)
+    x, y, z, w = (value / norm for value in xyzw)
     matrix = np.eye(4)
     matrix[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ]
-    matrix[:3, 3] = translation_m
+    matrix[:3, 3] = np.array(translation_m)
     return matrix

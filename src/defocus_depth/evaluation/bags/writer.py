@@ -37,7 +37,7 @@ class BagWriter:
         known = topic.type in self._store.fielddefs
         if not topic.definition and not known:
             raise ConfigError(f"{topic.name}: expected the definition of {topic.type}, got none")
-        about = {"offered_qos_profiles": topic.profiles}
+        about: dict[str, Any] = {"offered_qos_profiles": topic.profiles}
         if topic.definition:
             digest = topic.digest or (self._store.hash_rihs01(topic.type) if known else _NO_DIGEST)
             about |= {"msgdef": topic.definition, "rihs01": digest}
