@@ -22,6 +22,7 @@ from defocus_depth.evaluation.pixel_table import (
     kept_pixels,
     part_names,
     part_sums,
+    scaled_figures,
     tabulate,
 )
 
@@ -75,6 +76,17 @@ def test_float32_maps_agree_with_the_plain_definitions() -> None:
     everywhere = np.ones(truth_m.shape, bool)
     wide = [DepthMaps(a.depth_m.astype(np.float64), a.coc_px.astype(np.float64)) for a in maps]
     assert frame_figures(*maps) == pytest.approx(plain_figures(wide[0], wide[1], everywhere, everywhere), rel=1e-5)
+
+
+@settings(deadline=None, max_examples=50)
+@given(DEPTHS, DEPTHS, st.floats(0.05, 20))
+def test_scaling_afterwards_equals_scaling_before(predicted_m: np.ndarray, truth_m: np.ndarray, scale: float) -> None:
+    predicted_m, truth_m = predicted_m.astype(np.float32), truth_m.astype(np.float32)
+    table = tabulate(*_maps(predicted_m, truth_m))
+    before = frame_figures(*_maps(predicted_m * np.float64(scale), truth_m.astype(np.float64)))
+    after = scaled_figures(table, scale)
+    assert math.isnan(after.pop("coc_mae_px"))
+    assert after == pytest.approx({name: before[name] for name in after}, rel=1e-5, abs=1e-5, nan_ok=True)
 
 
 def test_sums_of_frames_give_the_figures_of_all_their_pixels() -> None:

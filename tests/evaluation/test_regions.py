@@ -3,27 +3,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defocus_depth.evaluation.regions import depth_edges, luminance, texture_levels
+from defocus_depth.evaluation.regions import depth_edges, luminance_u8, texture_levels
 
 
 def test_luminance_of_every_type() -> None:
     mono = np.array([[0, 51, 255]], np.uint8)
-    expected = [[0, 0.2, 1]]
-    np.testing.assert_allclose(luminance(mono), expected, atol=1e-6)
-    np.testing.assert_allclose(luminance(mono.astype(np.uint16) * 257), expected, atol=1e-6)
-    np.testing.assert_allclose(luminance(np.repeat(mono[..., None], 3, 2)), expected, atol=1e-6)
+    np.testing.assert_array_equal(luminance_u8(mono), mono)
+    np.testing.assert_array_equal(luminance_u8(mono.astype(np.uint16) * 257), mono)
+    np.testing.assert_array_equal(luminance_u8(np.repeat(mono[..., None], 3, 2)), mono)
     green = np.zeros((1, 1, 3), np.uint8)
     green[..., 1] = 255
-    assert luminance(green)[0, 0] == pytest.approx(0.587, abs=2e-3)  # RGB, not BGR order
+    assert luminance_u8(green)[0, 0] == pytest.approx(0.587 * 255, abs=1)  # RGB, not BGR order
 
 
 @pytest.mark.parametrize("width", [160, 640])
 def test_levels_of_texture(width: int) -> None:
-    """Three bands of stripes whose standard deviation is 0.002, 0.02 and 0.1 of full scale."""
-    grey = np.full((30, width), 0.5, np.float32)
+    """Three bands of stripes whose standard deviations are 0, 5 and 25 of 255."""
+    grey = np.full((30, width), 128, np.uint8)
     third = width // 3
-    for band, deviation in enumerate((0.002, 0.02, 0.1)):
-        grey[:, band * third : (band + 1) * third] += deviation * (1 - 2 * (np.arange(third) % 2))
+    for band, deviation in enumerate((0, 5, 25)):
+        grey[:, band * third : (band + 1) * third] = 128 + deviation * (1 - 2 * (np.arange(third) % 2))
     levels = texture_levels(grey)
     for band in range(3):
         inner = levels[:, band * third + width // 20 : (band + 1) * third - width // 20]
@@ -31,8 +30,8 @@ def test_levels_of_texture(width: int) -> None:
 
 
 def test_brightness_alone_is_no_texture() -> None:
-    for level in (0.0, 0.3, 1.0):
-        assert not texture_levels(np.full((40, 80), level, np.float32)).any()
+    for level in (0, 77, 255):
+        assert not texture_levels(np.full((40, 80), level, np.uint8)).any()
 
 
 def test_edges_lie_at_jumps_and_only_there() -> None:

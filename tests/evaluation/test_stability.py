@@ -9,7 +9,7 @@ import pytest
 from defocus_depth.evaluation.stability import Moment, flicker_rel
 
 SHAPE = (40, 60)
-GREY = np.random.default_rng(6).uniform(0, 1, SHAPE).astype(np.float32)
+GREY = np.random.default_rng(6).integers(20, 235, SHAPE, np.uint8)
 TRUTH = np.full(SHAPE, 2.0, np.float32)
 
 
@@ -27,8 +27,13 @@ def test_a_change_of_the_prediction_is_flicker(before: float, now: float) -> Non
 
 
 def test_noise_of_the_picture_is_not_motion() -> None:
-    noisy = GREY + np.random.default_rng(7).normal(0, 0.02, SHAPE).astype(np.float32)
+    noisy = (GREY + np.random.default_rng(7).normal(0, 5, SHAPE)).astype(np.uint8)
     assert flicker_rel(moment(1.0), moment(1.05, grey=noisy)) == pytest.approx(math.log(1.05), rel=1e-4)
+
+
+@pytest.mark.parametrize("change", [-20, 20])
+def test_a_change_of_the_light_to_either_side_is_no_rest(change: int) -> None:
+    assert math.isnan(flicker_rel(moment(1.0), moment(1.0, grey=(GREY.astype(int) + change).astype(np.uint8))))
 
 
 def test_a_moving_camera_or_scene_does_not_count() -> None:
@@ -51,5 +56,5 @@ def test_without_truth_the_picture_decides() -> None:
 
 
 def test_a_change_of_resolution_is_no_pair() -> None:
-    small = Moment(*(np.ones((4, 4), np.float32) for _ in range(3)))
+    small = Moment(np.ones((4, 4), np.uint8), *(np.ones((4, 4), np.float32) for _ in range(2)))
     assert math.isnan(flicker_rel(small, moment(1.0)))

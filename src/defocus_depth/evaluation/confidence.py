@@ -142,8 +142,10 @@ def _remaining_means(counts: npt.NDArray[Any], sums: npt.NDArray[Any]) -> Array:
 
 def _rank(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """Steps that grow with confidence, fine near 0 and 1: the leading bits of the distance from the nearer of them."""
-    low = np.minimum(confidence, 1 - confidence).view(np.uint32) >> np.uint32(_RANK_BITS)
-    return np.where(confidence < 0.5, low, np.uint32(2 * _HALF_RANK) - low)
+    distance = 1 - confidence
+    steps = np.minimum(confidence, distance, out=distance).view(np.uint32)
+    steps >>= np.uint32(_RANK_BITS)
+    return np.subtract(np.uint32(2 * _HALF_RANK), steps, out=steps, where=confidence >= 0.5)
 
 
 def _kept_fractions() -> Array:

@@ -27,7 +27,8 @@ EDGE_NAMES = ("interior", "edge")
 PART_AXES = {"distance_bins": 0, "texture": 1, "edges": 2}
 """Axes of a table of sums: distance bin, texture level, depth edge, kept after masking; the last holds `STATISTICS`."""
 STATISTICS = (
-    "truth", "predicted", "rel", "sq_rel", "sq", "sq_log", "abs", "sq_inverse", "delta1", "delta2", "delta3", "coc"
+    "truth", "predicted", "rel", "sq_rel", "sq", "sq_log", "abs", "sq_inverse", "delta1", "delta2", "delta3", "coc",
+    "log",
 )  # fmt: skip
 TABLE_SHAPE = (len(DISTANCE_EDGES_M) + 1, len(TEXTURE_NAMES), len(EDGE_NAMES), 2, len(STATISTICS))
 
@@ -86,7 +87,8 @@ def tabulate(
     dtype = np.result_type(np.float32, *arrays)
     maps = tuple(np.ascontiguousarray(array, dtype).ravel() for array in arrays)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(maps[0] / maps[1])  # NumPy's, because vectorised; the pass leaves out what is no number
+        logs = maps[0] / maps[1]
+        np.log(logs, out=logs)  # NumPy's, because vectorised; the pass leaves out what is no number
     sums = np.zeros(TABLE_SHAPE)
     histogram = np.zeros(HISTOGRAM_BINS + 2)
     depths_m = np.empty((2, maps[0].size), np.float32)
@@ -115,6 +117,20 @@ def figures_from(sums: Sums) -> dict[str, float]:
         "coc_mae_px": s["coc"] / n,
         "valid_fraction": s["predicted"] / (s["truth"] or math.nan),
     }
+
+
+def scaled_figures(table: PixelTable, scale: float) -> dict[str, float]:
+    """The figures after multiplying the prediction by `scale` > 0; `coc_mae_px` is NaN, it does not follow from depth.
+
+    A second pass over the depths alone, without cells: loops that the compiler turns into vector instructions.
+    """
+    total = all_pixels(table.sums)
+    sums = np.zeros(len(STATISTICS))
+    _add_up_scaled(table.depths_m, scale, sums)
+    sums[:2], sums[11] = total[:2], math.nan
+    shift, count = math.log(scale), total[1]
+    sums[5] = max(total[5] + 2 * shift * total[12] + count * shift * shift, 0)  # Σ(ln d̂/d + ln scale)²
+    return figures_from(sums)
 
 
 def all_pixels(sums: Sums) -> Sums:
@@ -197,8 +213,31 @@ def _add_up(maps: Any, cells: Any, sums: Any, histogram: Any, depths_m: Any) -> 
         sums[cell + 9] += found < delta2 * true and true < delta2 * found
         sums[cell + 10] += found < delta3 * true and true < delta3 * found
         sums[cell + 11] += abs(predicted_px[pixel] - truth_px[pixel])
+        sums[cell + 12] += log
         place = math.floor(log * per_bin) + HISTOGRAM_BINS // 2 + 1
         histogram[int(min(max(place, 0), HISTOGRAM_BINS + 1))] += 1
         depths_m[0, count], depths_m[1, count] = found, true
         count += 1
     return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _add_up_scaled(depths_m: Any, scale: float, sums: Any) -> None:
+    """Fill `sums` but for what `scaled_figures` derives."""
+    rel = sq_rel = square = absolute = sq_inverse = 0.0
+    delta1 = delta2 = delta3 = 0
+    for pixel in range(depths_m.shape[1]):
+        found, true = float(depths_m[0, pixel]) * scale, float(depths_m[1, pixel])
+        error, inverse_true = abs(found - true), 1 / true
+        inverse = 1 / found - inverse_true
+        rel += error * inverse_true
+        sq_rel += error * error * inverse_true
+        square += error * error
+        absolute += error
+        sq_inverse += inverse * inverse
+        smaller, larger = min(found, true), max(found, true)
+        delta1 += larger < DELTA_BASE * smaller
+        delta2 += larger < DELTA_BASE * DELTA_BASE * smaller
+        delta3 += larger < DELTA_BASE * DELTA_BASE * DELTA_BASE * smaller
+    sums[2], sums[3], sums[4], sums[6], sums[7] = rel, sq_rel, square, absolute, sq_inverse
+    sums[8], sums[9], sums[10] = delta1, delta2, delta3

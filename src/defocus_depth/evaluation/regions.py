@@ -11,11 +11,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from ..types import FloatArray, ImageArray
 from .pixel_table import Labels
 
+Grey = npt.NDArray[np.uint8]
 TEXTURE_THRESHOLDS = (0.01, 0.03)
 """Local standard deviation of the luminance, of full scale as delivered: below is textureless, above is strong."""
 TEXTURE_WINDOWS_PER_WIDTH = 40
@@ -24,24 +26,25 @@ EDGE_JUMP = 0.05
 EDGE_BANDS_PER_WIDTH = 80
 
 
-def luminance(image: ImageArray) -> FloatArray:
-    """float32 (H, W) in 0..1 of an RGB or mono image, uint8 or uint16, as delivered (no transfer undone)."""
+def luminance_u8(image: ImageArray) -> Grey:
+    """uint8 (H, W) of an RGB or mono image, uint8 or uint16, as delivered (no transfer undone)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    return grey.astype(np.float32) * np.float32(1 / np.iinfo(image.dtype).max)
+    return np.asarray(grey if grey.dtype == np.uint8 else cv2.convertScaleAbs(grey, alpha=1 / 257), np.uint8)
 
 
-def texture_levels(grey: FloatArray) -> Labels:
+def texture_levels(grey: Grey) -> Labels:
     """uint8 (H, W): 0 textureless, 1 weak, 2 strong (`pixel_table.TEXTURE_NAMES`), of the picture as it was taken.
 
     A window is 1/40 of the image's width, so that the levels do not depend on the resolution.
 
     Args:
-        grey: float32 (H, W), 0..1.
+        grey: uint8 (H, W), as `luminance_u8` gives.
     """
     window = (_odd(grey.shape[1] / TEXTURE_WINDOWS_PER_WIDTH),) * 2
-    mean = cv2.boxFilter(grey, -1, window)
-    variance = cv2.sqrBoxFilter(grey, -1, window) - mean * mean
-    low, high = (threshold * threshold for threshold in TEXTURE_THRESHOLDS)
+    mean = cv2.boxFilter(grey, cv2.CV_32F, window)
+    variance = cv2.sqrBoxFilter(grey, cv2.CV_32F, window)
+    variance -= np.multiply(mean, mean, out=mean)
+    low, high = ((255 * threshold) ** 2 for threshold in TEXTURE_THRESHOLDS)
     return (variance >= low).view(np.uint8) + (variance >= high).view(np.uint8)
 
 

@@ -16,8 +16,17 @@ from .confidence import confidence_figures
 from .dataset import Sample
 from .methods import Predict, Prediction
 from .metrics import DepthMaps, is_depth
-from .pixel_table import PART_AXES, all_pixels, figures_from, kept_pixels, part_sums, tabulate
-from .regions import depth_edges, luminance, texture_levels
+from .pixel_table import (
+    PART_AXES,
+    PixelTable,
+    all_pixels,
+    figures_from,
+    kept_pixels,
+    part_sums,
+    scaled_figures,
+    tabulate,
+)
+from .regions import depth_edges, luminance_u8, texture_levels
 from .results import FrameResult
 from .stability import Moment, flicker_rel
 
@@ -66,7 +75,7 @@ class FrameJudge:
         Raises:
             ConfigError: the prediction's maps differ in size from the truth.
         """
-        truth, grey, confidence = sample.truth, luminance(sample.image), prediction.confidence
+        truth, grey, confidence = sample.truth, luminance_u8(sample.image), prediction.confidence
         keep = None if confidence is None else confidence >= self._min_confidence
         table = tabulate(prediction.maps, truth, keep, texture_levels(grey), depth_edges(truth.depth_m))
         return FrameResult(
@@ -75,7 +84,7 @@ class FrameJudge:
             figures=figures_from(all_pixels(table.sums)),
             masked=None if keep is None else figures_from(kept_pixels(table.sums)),
             mean_confidence=math.nan if confidence is None else _mean_confidence(confidence, truth),
-            median_scaled=_median_scaled(prediction.maps, truth, table.depths_m),
+            median_scaled=_median_scaled(table),
             parts={part: part_sums(table.sums, part) for part in PART_AXES},
             histogram=table.histogram,
             confidence=None if confidence is None else confidence_figures(
@@ -97,14 +106,13 @@ def _mean_confidence(confidence: FloatArray, truth: DepthMaps) -> float:
     return float(counted.mean(dtype=np.float64)) if counted.size else math.nan
 
 
-def _median_scaled(predicted: DepthMaps, truth: DepthMaps, depths_m: FloatArray) -> dict[str, float]:
+def _median_scaled(table: PixelTable) -> dict[str, float]:
     """Figures after multiplying the prediction by median(d)/median(d̂), for methods that do not know the scale.
 
     Zhou et al., arXiv 1704.07813, section 4.1.
     """
-    scale = _median(depths_m[1]) / _median(depths_m[0])
-    scaled = DepthMaps(predicted.depth_m * np.float32(scale), predicted.coc_px)
-    figures = figures_from(all_pixels(tabulate(scaled, truth).sums))
+    scale = _median(table.depths_m[1]) / _median(table.depths_m[0])
+    figures = scaled_figures(table, scale)
     return {"scale": scale, **{name: figures[name] for name in SCALED_FIGURES}}
 
 
