@@ -1,12 +1,14 @@
 """Depth from defocus: the lifecycle node `depth`, with the shared memory that images need.
 
 ros2 launch defocus_depth depth.launch.py lens_file:=robot image:=/camera/image_raw camera_info:=/camera/camera_info
+ros2 launch defocus_depth depth.launch.py build_only:=true   # only builds the model's TensorRT engines, once
 """
 
 import os
 
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+import yaml
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
@@ -42,6 +44,7 @@ def _arguments():
         ("image_transport", "", "raw or compressed; empty: as in params_file."),
         ("publish_points", "", "true: also publish ~/points; empty: as in params_file."),
         ("autostart", "true", "Configure and activate the node; false: leave that to a lifecycle manager."),
+        ("build_only", "false", "true: build the model's TensorRT engines instead of starting the node, then end."),
         ("use_sim_time", "false", "Use the clock of a simulation or a bag."),
         ("dds_profile", profile, "Fast DDS profile, unless the environment names one already; empty: none."),
         ("log_level", "info", "debug, info, warn, error or fatal."),
@@ -56,6 +59,8 @@ def _node(context):
     def flag(name):
         return value(name).lower() in ("true", "1")
 
+    if flag("build_only"):
+        return [_engine_builder(value)]
     given = {name: ParameterValue(value(name), value_type=str) for name in STRINGS if value(name)}
     # The node starts itself rather than on launch's ChangeState events: it then also does so when it is respawned,
     # no event can be lost while it is still loading, and a manual deactivate is not undone.
@@ -73,6 +78,21 @@ def _node(context):
             output="screen",
         )
     ]
+
+
+def _engine_builder(value):
+    command = os.path.join(get_package_prefix("defocus_depth"), "lib", "defocus_depth", "defocus_depth")
+    model = value("model") or _model_in(value("params_file"))
+    flavour = ["--flavour", value("backend")] if value("backend").startswith("tensorrt") else []
+    return ExecuteProcess(cmd=[command, "build-engine", *([model] if model else []), *flavour], output="screen")
+
+
+def _model_in(params_file):
+    """The parameter `model` of the file's nodes; empty where none has it: then it is the released one."""
+    with open(params_file, encoding="utf-8") as file:
+        nodes = yaml.safe_load(file) or {}
+    given = (node.get("ros__parameters", {}).get("model") for node in nodes.values() if isinstance(node, dict))
+    return next((model for model in given if model), "")
 
 
 def _dds_environment(profile):
