@@ -35,7 +35,10 @@ def kind(name: str) -> type[Recorded]:
 
 STAND_INS: dict[str, dict[str, Any]] = {
     "ament_index_python": {},
-    "ament_index_python.packages": {"get_package_share_directory": lambda package: str(ROOT)},
+    "ament_index_python.packages": {
+        "get_package_share_directory": lambda package: str(ROOT),
+        "get_package_prefix": lambda package: "/prefix",
+    },
     "launch": {"LaunchDescription": kind("LaunchDescription")},
     "launch.actions": {
         name: kind(name)
@@ -131,6 +134,27 @@ def test_every_overridden_parameter_exists() -> None:
         assert overrides[name].fields == {"value_type": str} and isinstance(getattr(DepthNodeParameters(), name), str)
 
 
+def engine_builder(**given: str) -> list[str]:
+    """The command that depth.launch.py runs instead of the node."""
+    found = entities("depth.launch.py")
+    function = [entity for entity in found if type(entity).__name__ == "OpaqueFunction"][0].fields["function"]
+    (process,) = function({**arguments(found), "build_only": "true", **given})
+    assert type(process).__name__ == "ExecuteProcess"
+    return process.fields["cmd"]
+
+
+def test_build_only_builds_the_engines_of_the_nodes_model(tmp_path: Path) -> None:
+    command = ["/prefix/lib/defocus_depth/defocus_depth", "build-engine"]
+    assert engine_builder() == command
+    assert engine_builder(model="/m.onnx", backend="auto") == [*command, "/m.onnx"]
+    assert engine_builder(backend="tensorrt_rtx") == [*command, "--flavour", "tensorrt_rtx"]
+    params_file = tmp_path / "mine.yaml"
+    params_file.write_text(
+        "/**:\n  ros__parameters:\n    threads: 1\ndepth:\n  ros__parameters:\n    model: /mine.onnx\n"
+    )
+    assert engine_builder(params_file=str(params_file)) == [*command, "/mine.onnx"]
+
+
 @pytest.mark.parametrize("variable", PROFILE_VARIABLES)
 def test_a_profile_in_the_environment_is_left_alone(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "theirs.xml")
@@ -197,3 +221,32 @@ def test_every_argument_of_a_replay_reaches_its_command_line() -> None:
         "/info", "/lens", "/depth"
     )  # fmt: skip
     assert (str(options.json), str(options.report)) == ("a", "b")
+
+
+def capture_node(**given: str) -> dict[str, Any]:
+    """What the Node action of capture.launch.py is made with."""
+    found = entities("capture.launch.py")
+    function = [entity for entity in found if type(entity).__name__ == "OpaqueFunction"][0].fields["function"]
+    (node,) = function({**arguments(found), **given})
+    return node.fields
+
+
+def test_the_capture_node_gets_what_was_given_and_the_dds_profile() -> None:
+    from defocus_training.capture.node import CaptureNodeParameters
+
+    plain = capture_node()
+    assert (plain["package"], plain["executable"], plain["name"]) == ("defocus_depth", "capture_node", "capture")
+    assert plain["parameters"] == [{}] and plain["additional_env"] == dict.fromkeys(PROFILE_VARIABLES, PROFILE)
+    given = {"out": "/data", "driver": "v4l2", "near_m": "0.4", "count": "7", "bag": "true", "image": "/camera/image"}
+    node = capture_node(**given)
+    (parameters,) = node["parameters"]
+    assert ("image", "/camera/image") in node["remappings"] and ("lens_state", "lens_state") in node["remappings"]
+    assert {name: value.args[0] for name, value in parameters.items()} == {
+        name: value for name, value in given.items() if name != "image"
+    }
+    defaults = {spec.name: type(spec.default) for spec in parameter_specs(CaptureNodeParameters)}
+    assert {name: value.fields["value_type"] for name, value in parameters.items()} == {
+        name: defaults[name] for name in parameters
+    }
+    offered = set(arguments(entities("capture.launch.py"))) - {"namespace", "image", "camera_info", "lens_state"}
+    assert offered - {"dds_profile"} <= defaults.keys()

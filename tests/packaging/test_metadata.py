@@ -52,7 +52,7 @@ def _imported(folder: Path) -> dict[str, str]:
     ("folder", "extras"),
     [
         ("src/defocus_depth", ("ros", "cpu", "tensorrt", "training")),  # the torch backend uses torch where it is
-        ("training/defocus_training", ("ros", "cpu", "training")),
+        ("training/defocus_training", ("ros", "cpu", "capture", "training")),
         ("tests", ("ros", "cpu", "tensorrt-rtx", "training", "dev")),
     ],
 )

@@ -14,6 +14,7 @@ from defocus_depth.errors import ConfigError
 from defocus_depth.optics.lens_file import read_lens
 from defocus_depth.types import FocalStack, Transfer
 
+from ..capture.bag import write_stack_bag
 from ..capture.drivers.opening import open_rig
 from ..capture.drivers.options import DeviceOptions
 from ..capture.plan import SweepRequest
@@ -38,6 +39,8 @@ class Options(DeviceOptions):
     """Temperature of the lens (degrees Celsius), written into the stacks."""
     transfer: Transfer = "srgb"
     """Transfer function of the camera's values."""
+    bag: bool = False
+    """Also write each stack as a rosbag, NAME.mcap beside its folder."""
     sweep: Annotated[SweepRequest, OmitArgPrefixes] = field(default_factory=SweepRequest)
     step: Annotated[StepOptions, OmitArgPrefixes] = field(default_factory=StepOptions)
     json: Path | None = None
@@ -52,6 +55,8 @@ def run(options: Options) -> int:
     with ended_by_sigterm(), open_rig(options) as rig:
         recipe = make_recipe(rig, _request(options))
         stacks = run_session(console, rig, recipe, RunOptions(options.out, options.scenes, options.pause_s))
+    for stack in stacks if options.bag else ():
+        write_stack_bag(stack.path.with_suffix(".mcap"), stack)
     write_json(options.json, {"stacks": [_summary(stack) for stack in stacks], "folder": str(options.out)})
     return EXIT_OK
 

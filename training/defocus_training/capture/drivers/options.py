@@ -29,6 +29,8 @@ class V4l2Options:
     """Time that the lens needs for a move (s)."""
     timeout_s: float = 5.0
     """Longest wait (s) for a picture."""
+    nearer_is_higher: bool = True
+    """Whether higher values of focus_absolute focus nearer."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class RosOptions:
     """Time that the lens needs for a move (s)."""
     timeout_s: float = 5.0
     """Longest wait (s) for a picture or an answer."""
+    nearer_is_higher: bool = True
+    """Whether higher values of the parameter focus nearer."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class V4l2Actuator:
         self.settle_s = options.settle_s
         try:
             focus = self._controls.control(FOCUS)
-            self.range = FocusRange(float(focus.minimum), float(focus.maximum), float(max(1, focus.step)))
+            grid = float(max(1, focus.step))
+            self.range = FocusRange(float(focus.minimum), float(focus.maximum), grid, options.nearer_is_higher)
             position = self._controls.read(FOCUS)
             self._controls.write_if_there(AUTOFOCUS, 0)
             self._controls.write(FOCUS, position)

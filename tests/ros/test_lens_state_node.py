@@ -1,0 +1,141 @@
+"""The lens state node: focus distance from a motor's position, travelling while it moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+import rclpy  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import JointState  # noqa: E402
+from std_msgs.msg import Float64  # noqa: E402
+
+from defocus_depth.errors import ConfigError  # noqa: E402
+from defocus_depth.messages.lens_state import LensState, lens_state_from  # noqa: E402
+from defocus_depth.optics.focus_curve import FocusCurve  # noqa: E402
+from defocus_depth.optics.lens_file import LensFile, write_lens  # noqa: E402
+from defocus_depth.ros.lens_state_node import LensStateNode, LensStateNodeParameters, TravelDetector  # noqa: E402
+from defocus_depth.types import LensParameters  # noqa: E402
+
+LENS = LensParameters(8e-3, 1.4, 6e-6)
+
+
+@pytest.fixture
+def lens_file(tmp_path: Path) -> Path:
+    curve = FocusCurve("monotone", (0.0, 500.0, 1000.0), (-0.1, 2.0, 4.0))
+    write_lens(tmp_path / "lens.yaml", LensFile(LENS, focus_curve=curve))
+    return tmp_path / "lens.yaml"
+
+
+class Bench:
+    """The node, a tester, and what was published."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lens_file: Path) -> None:
+        rclpy.init(args=["--ros-args", "-p", f"lens_file:={lens_file}", "-p", "settle_s:=0.15"])
+        self.node, self.tester = LensStateNode(), rclpy.create_node("tester")
+        self.states: list[LensState] = []
+        self.tester.create_subscription(JointState, "lens_state", self._keep, 50)
+        self.motor = self.tester.create_publisher(JointState, "motor_state", 50)
+        self.position = self.tester.create_publisher(Float64, "motor_position", 50)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._executor.add_node(self.tester)
+        self.wait(lambda: self.motor.get_subscription_count() and self.position.get_subscription_count())
+        self.wait(lambda: self.tester.count_publishers("lens_state"))
+
+    def _keep(self, message: JointState) -> None:
+        self.states.append(lens_state_from(message))
+
+    def wait(self, until: Callable[[], Any]) -> None:
+        deadline = self.tester.get_clock().now().nanoseconds + 20e9
+        while not until():
+            assert self.tester.get_clock().now().nanoseconds < deadline
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def send(self, position: float, velocity: float | None = None, joint: str = "focus") -> LensState:
+        """Publish a motor state and return what comes of it."""
+        before = len(self.states)
+        speeds = [] if velocity is None else [velocity]
+        self.motor.publish(JointState(name=[joint], position=[position], velocity=speeds))
+        self.wait(lambda: len(self.states) > before)
+        return self.states[before]
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.tester.destroy_node()
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, lens_file: Path) -> Iterator[Bench]:
+    made = Bench(monkeypatch, lens_file)
+    yield made
+    made.close()
+
+
+def test_positions_become_distances_through_the_curve(bench: Bench) -> None:
+    for position, distance_m in ((500.0, 0.5), (750.0, 1 / 3), (0.0, math.inf)):
+        state = bench.send(position, velocity=0.0)
+        assert state.focus_distance_m == pytest.approx(distance_m) and not state.travelling
+        assert state.stamp_ns > 0
+
+
+def test_a_motor_that_tells_its_velocity_is_believed(bench: Bench) -> None:
+    assert bench.send(500.0, velocity=-20.0).travelling
+    assert not bench.send(510.0, velocity=0.0).travelling
+
+
+def test_a_motor_without_velocity_rests_once_its_position_stays(bench: Bench) -> None:
+    bench.position.publish(Float64(data=500.0))
+    bench.wait(lambda: bench.states)
+    assert not bench.states[0].travelling
+    bench.position.publish(Float64(data=600.0))
+    bench.wait(lambda: len(bench.states) >= 3)
+    moving, resting = bench.states[1:3]  # the second comes by itself
+    assert moving.travelling and not resting.travelling
+    assert moving.focus_distance_m == resting.focus_distance_m == pytest.approx(1 / 2.4)
+    assert resting.stamp_ns - moving.stamp_ns > 0.1e9
+
+
+def test_what_is_outside_the_curve_or_another_joint_is_not_published(bench: Bench) -> None:
+    bench.motor.publish(JointState(name=["focus"], position=[2000.0], velocity=[0.0]))
+    bench.motor.publish(JointState(name=["zoom"], position=[500.0], velocity=[0.0]))
+    assert bench.send(500.0, 0.0).focus_distance_m == pytest.approx(0.5)
+    assert len(bench.states) == 1
+
+
+def test_another_lens_file_holds_at_once_and_a_bad_one_is_refused(bench: Bench, tmp_path: Path) -> None:
+    write_lens(tmp_path / "none.yaml", LensFile(LENS))
+    (result,) = bench.node.set_parameters([Parameter("lens_file", value=str(tmp_path / "none.yaml"))])
+    assert not result.successful and "focus_curve: expected one, got none" in result.reason
+    write_lens(tmp_path / "other.yaml", LensFile(LENS, focus_curve=FocusCurve("affine", (0.0, 1000.0), (0.0, 8.0))))
+    (result,) = bench.node.set_parameters([Parameter("lens_file", value=str(tmp_path / "other.yaml"))])
+    assert result.successful and bench.send(500.0, 0.0).focus_distance_m == pytest.approx(0.25)
+
+
+def test_without_a_lens_file_the_node_does_not_start() -> None:
+    rclpy.init(args=[])
+    try:
+        with pytest.raises(ConfigError, match="expected a lens YAML with a focus_curve, got nothing"):
+            LensStateNode()
+    finally:
+        rclpy.try_shutdown()
+    with pytest.raises(ConfigError, match="settle_s: expected 0..60"):
+        LensStateNodeParameters(settle_s=-1.0)
+
+
+def test_small_changes_may_be_called_rest() -> None:
+    detector = TravelDetector()
+    assert not detector.travelling(10.0, 0.0, 0.1, 2.0)
+    assert not detector.travelling(11.5, 0.1, 0.1, 2.0)
+    assert detector.travelling(13.0, 0.2, 0.1, 2.0)
+    assert detector.travelling(13.0, 0.25, 0.1, 2.0)
+    assert not detector.travelling(13.0, 0.35, 0.1, 2.0)
