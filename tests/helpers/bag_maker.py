@@ -66,7 +66,8 @@ class BagMaker:
 
     def truth(self, stamp_ns: int, depth_m: Any, *, frame_id: str = FRAME_ID, **how: Any) -> None:
         """`how`: millimetres=True, time_ns, size."""
-        array = np.broadcast_to(np.float32(depth_m), how.get("size", SIZE)) if np.isscalar(depth_m) else depth_m
+        size = how.get("size", SIZE) if np.ndim(depth_m) == 0 else np.shape(depth_m)
+        array = np.broadcast_to(np.asarray(depth_m, np.float32), size)
         if how.get("millimetres"):
             array, encoding = np.rint(np.asarray(array) * 1000).astype(np.uint16), "16UC1"
         else:

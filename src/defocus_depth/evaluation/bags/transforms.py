@@ -98,7 +98,7 @@ class TransformTree:
         """Learn a transform, and its inverse."""
         matrix = transform.parent_from_child
         self._next.setdefault(transform.child, {})[transform.parent] = matrix
-        self._next.setdefault(transform.parent, {})[transform.child] = np.linalg.inv(matrix)
+        self._next.setdefault(transform.parent, {})[transform.child] = np.asarray(np.linalg.inv(matrix), np.float64)
 
     def find(self, target: str, source: str) -> Matrix | None:
         """(4, 4) that takes points of the source frame into the target frame; None: they are not connected."""
