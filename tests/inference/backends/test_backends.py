@@ -12,6 +12,7 @@ import pytest
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
 from defocus_depth.inference import OUTPUT_NAMES, RELEASED_MODEL, Backend, BackendRequest, Sidecar, load_backend
 from defocus_depth.inference.artifact import file_sha256, load_artifact
+from defocus_depth.inference.backends.tensorrt.gate import gate_inputs
 
 ON_ONNX = ("openvino", "onnxruntime")
 TOLERANCES = {"defocus": 2e-3, "coc": 2e-3, "inv_depth_scale": 2e-4, "confidence": 1e-3}  # docs/inference.md
@@ -138,6 +139,20 @@ def test_bf16_stays_near_f32(convolutional_model: Path, request_for: RequestMake
         pytest.skip(str(error))
     rough = backend.run(*inputs())
     np.testing.assert_allclose(1 / rough["depth"], 1 / exact["depth"], rtol=0.05)
+
+
+def test_bf16_keeps_the_released_models_depth(request_for: RequestMaker):
+    """Its features are log ratios of small numbers, which must stay float32."""
+    height, width = load_artifact().sidecar.sizes[0]
+    exact = load_backend("openvino", request_for(None, height=height, width=width))
+    try:
+        rough = load_backend("openvino", request_for(None, height=height, width=width, precision="bf16"))
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
+    for image, lens in gate_inputs(height, width):
+        expected = exact.run(image, lens)["depth"].copy()
+        relative = np.abs(rough.run(image, lens)["depth"] / expected - 1)
+        assert 0 < relative.mean() < 0.01
 
 
 def test_onnxruntime_refuses_bf16(tiny_model: Path, request_for: RequestMaker):
