@@ -32,9 +32,29 @@ def test_figures_of_two_backends(tiny_model: Path, tmp_path: Path, capsys: pytes
     for size in (64, 96):
         assert min(row["ratio"] for row in figures["timings"] if row["height"] == size) == 1.0
     assert all(0 < row["median_ms"] <= row["p95_ms"] for row in figures["timings"])
+    assert all(row["speed_up"] == 1 for row in figures["timings"])
     assert figures["overhead_ms"] > 0
     shown = capsys.readouterr().out
     assert "openvino" in shown and "128x96" in shown and "Around the network" in shown
+
+
+def test_speed_up_of_a_precision_over_the_backends_own(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    written = tmp_path / "bench.json"
+    backends = ("onnxruntime", "onnxruntime:f32")
+    assert bench("--model", tiny_model, "--backends", *backends, "--json", written) == 0
+    rows = {(row["backend"], row["height"]): row for row in json.loads(written.read_text())["timings"]}
+    for height in (64, 96):
+        plain, other = (rows[name, height] for name in backends)
+        assert other["speed_up"] == pytest.approx(plain["median_ms"] / other["median_ms"])
+    assert "speed-up" in capsys.readouterr().out
+
+
+def test_a_precision_without_its_graph_is_listed_with_the_command_that_makes_it(tiny_model: Path, tmp_path: Path):
+    written = tmp_path / "bench.json"
+    assert bench("--model", tiny_model, "--backends", "openvino:int8", "--json", written) == 1
+    assert "make it with defocus_training quantise" in json.loads(written.read_text())["unavailable"]["openvino:int8"]
 
 
 def test_a_backend_that_does_not_load_is_listed_with_its_reason(

@@ -22,7 +22,7 @@ from ..inference.pixels import to_unit_floats
 from ..inference.working_size import SPAN_PX, choose_geometry
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
 
-VARIANTS = (*BACKENDS, "openvino:bf16")
+VARIANTS = (*BACKENDS, "openvino:bf16", "openvino:int8")
 IMAGE_HEIGHT, IMAGE_WIDTH = 480, 640
 WARM_UP_ROUNDS = 3
 
@@ -43,7 +43,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds per image of one backend at one working size; `ratio` is the median over the fastest's there."""
+    """Milliseconds per image of one backend at one working size.
+
+    Attributes:
+        ratio: the median over the fastest's at this size.
+        speed_up: the median of the same backend in its own precision over this one; None where that was not timed.
+    """
 
     backend: str
     height: int
@@ -51,6 +56,7 @@ class Timing:
     median_ms: float
     p95_ms: float
     ratio: float
+    speed_up: float | None
 
 
 Candidate = tuple[str, BackendRequest]
@@ -83,10 +89,10 @@ def run(options: Options) -> int:
 def _candidates(artifact: ModelArtifact, options: Options) -> list[Candidate]:
     candidates = []
     for variant in options.backends:
-        precision = variant.partition(":")[2] or "f32"
+        precision = variant.partition(":")[2] or EstimatorConfig.precision
         config = EstimatorConfig(threads=options.threads, precision=precision)  # type: ignore[arg-type]
         for height, width in artifact.sidecar.sizes:
-            request = BackendRequest(artifact, height, width, config.threads, config.precision)
+            request = BackendRequest(artifact, height, width, config.threads, config.precision, may_build=False)
             candidates.append((variant, request))
     return candidates
 
@@ -105,15 +111,17 @@ def _timings(loaded: list[tuple[str, BackendRequest, Backend]], rounds: int) -> 
     runs = [_one_run(request, backend) for _, request, backend in loaded]
     seconds = np.array(_interleaved(runs, rounds)).reshape(rounds, len(runs))
     medians = np.median(seconds, axis=0) * 1e3
-    fastest: dict[tuple[int, int], float] = {}
-    for (_, request, _), median in zip(loaded, medians, strict=True):
-        size = (request.height, request.width)
-        fastest[size] = min(median, fastest.get(size, np.inf))
+    median_of = {
+        (variant, request.height, request.width): float(median)
+        for (variant, request, _), median in zip(loaded, medians, strict=True)
+    }
     timings = []
-    for (variant, request, _), median, samples in zip(loaded, medians, seconds.T, strict=True):
-        size = (request.height, request.width)
-        p95_ms = float(np.percentile(samples, 95)) * 1e3
-        timings.append(Timing(variant, *size, float(median), p95_ms, float(median / fastest[size])))
+    for (variant, height, width), samples in zip(median_of, seconds.T, strict=True):
+        median_ms, p95_ms = median_of[variant, height, width], float(np.percentile(samples, 95)) * 1e3
+        fastest_ms = min(value for (_, *size), value in median_of.items() if size == [height, width])
+        plain_ms = median_of.get((variant.partition(":")[0], height, width))
+        speed_up = plain_ms / median_ms if plain_ms is not None else None
+        timings.append(Timing(variant, height, width, median_ms, p95_ms, median_ms / fastest_ms, speed_up))
     return sorted(timings, key=lambda timing: (timing.height * timing.width, timing.median_ms))
 
 
@@ -153,11 +161,13 @@ def _print(artifact: ModelArtifact, timings: list[Timing], refused: dict[str, st
     table = Table(title=f"{artifact.onnx_path.name}: ms per image, rounds interleaved")
     table.add_column("working size")
     table.add_column("backend")
-    for heading in ("median", "p95", "of fastest"):
+    for heading in ("median", "p95", "of fastest", "speed-up by precision"):
         table.add_column(heading, justify="right")
     for timing in timings:
         size = f"{timing.width}x{timing.height}"
-        table.add_row(size, timing.backend, f"{timing.median_ms:.2f}", f"{timing.p95_ms:.2f}", f"{timing.ratio:.2f}×")
+        speed_up = f"{timing.speed_up:.2f}×" if ":" in timing.backend and timing.speed_up else ""
+        figures = (f"{timing.median_ms:.2f}", f"{timing.p95_ms:.2f}", f"{timing.ratio:.2f}×", speed_up)
+        table.add_row(size, timing.backend, *figures)
     console = Console()
     console.print(table)
     console.print(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,7 +16,7 @@ from tyro.conf import Positional
 
 from ..errors import BackendError, BackendUnavailableError, ConfigError, ModelError
 from ..inference import BackendRequest, ModelArtifact, load_artifact
-from ..inference.artifact import SIZE_MULTIPLE
+from ..inference.artifact import SIZE_MULTIPLE, VariantPrecision
 from ..inference.backends.base import Precision
 from ..inference.backends.tensorrt.adapter import FLAVOURS, Library, import_library
 from ..inference.backends.tensorrt.builder import WORKSPACE_BYTES
@@ -87,6 +87,7 @@ def run(options: Options) -> int:
             key = maker.network_key(request, precision)
             built.append(_timed(key, cache, lambda r=request, p=precision: _build_network(maker, r, p)))
     _print(library, cache, built, no_gpu)
+    _print_missing_variants(artifact)
     write_json(options.json, _figures(library, gpu, cache, built))
     return EXIT_NEGATIVE if any(one.problem for one in built) else EXIT_OK
 
@@ -156,7 +157,7 @@ def _build_network(maker: EngineMaker, request: BackendRequest, precision: Preci
 
 
 def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str) -> None:
-    table = Table(title=f"{library.flavour.name} {library.version}, engines in {cache.folder}")
+    table = Table(title=f"{library.flavour.name} {library.version}")
     for heading, justify in (("precision", "left"), ("size", "left"), ("MiB", "right"), ("s", "right")):
         table.add_column(heading, justify=justify)
     table.add_column("compared with the CPU", overflow="fold")
@@ -167,10 +168,20 @@ def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str
     if no_gpu:
         console.print(
             f"No driver here ({no_gpu}). Running these engines needs an NVIDIA driver and GPU; "
-            "each is compared with the CPU when it is first loaded there."
+            "each is compared with the CPU when it is first loaded there.",
+            soft_wrap=True,
         )
     if cache.folder != default_folder():
-        console.print(f"The node looks for engines in {default_folder()}: export {FOLDER_VARIABLE}={cache.folder}")
+        where = f"The node looks for engines in {default_folder()}: export {FOLDER_VARIABLE}={cache.folder}"
+        console.print(where, soft_wrap=True)
+
+
+def _print_missing_variants(artifact: ModelArtifact) -> None:
+    missing = [name for name in get_args(VariantPrecision) if name not in artifact.sidecar.variants]
+    if missing:
+        Console(highlight=False, markup=False).print(
+            f"{', '.join(missing)}: the model has no such graph yet; defocus_training quantise makes it."
+        )
 
 
 def _verdict(one: Built) -> str:

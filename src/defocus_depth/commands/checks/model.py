@@ -43,7 +43,7 @@ def check_backends(artifact: ModelArtifact | None) -> list[Check]:
 def _check_backend(name: str, artifact: ModelArtifact) -> Check:
     height, width = artifact.sidecar.sizes[0]
     try:
-        backend = load_backend(name, BackendRequest(artifact, height, width))
+        backend = load_backend(name, BackendRequest(artifact, height, width, may_build=False))
     except BackendError as error:
         return Check(f"backend {name}", "note", str(error))
     except ModelError as error:
