@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ class BagEvaluation:
         judged: list[FrameResult] = []
 
         def see(sample: Sample, prediction: Prediction, result: FrameResult) -> None:
-            complete = with_unlabelled_figures(sample, prediction, result, self.min_confidence)
+            complete = with_unlabelled_figures(prediction, result, self.min_confidence)
             judged[:] = [complete]
             if self.on_frame:
                 with self.times.during("write"):
@@ -128,14 +129,12 @@ class BagEvaluation:
             return self.predict(sample)
 
 
-def with_unlabelled_figures(
-    sample: Sample, prediction: Prediction, result: FrameResult, min_confidence: float
-) -> FrameResult:
+def with_unlabelled_figures(prediction: Prediction, result: FrameResult, min_confidence: float) -> FrameResult:
     """The result; for a frame without any ground truth with what can be said of it all the same.
 
     Then `valid_fraction` is over all pixels, and so are the mean confidence and the masked `valid_fraction`.
     """
-    if is_depth(sample.truth_depth_m).any():
+    if not math.isnan(result.figures["valid_fraction"]):
         return result
     known = is_depth(prediction.maps.depth_m)
     figures = {**result.figures, "valid_fraction": float(known.mean())}
