@@ -52,6 +52,15 @@ def test_network_against_its_own_truth(data: Path, tmp_path: Path, tiny_model: P
     assert "mean of frames" in capsys.readouterr().out
 
 
+def test_fused_gives_one_result_per_stack(data: Path, tmp_path: Path, tiny_model: Path, capsys) -> None:
+    file = tmp_path / "f.json"
+    assert evaluate(data, "--model", tiny_model, "--frames", "fused", "--json", file) == 0
+    figures = json.loads(file.read_text())
+    assert (figures["frames"], figures["n"]) == ("fused", 2) and np.isfinite(figures["abs_rel"])
+    assert evaluate(data, "--frames", "fused", "--method", "zhuo_sim") == 2
+    assert "expected a method that looks at several frames" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("method", ["constant", "dff_sml", "zhuo_sim"])
 def test_baselines_need_no_model(data: Path, tmp_path: Path, method: str) -> None:
     assert evaluate(data, "--method", method, "--frames", "all", "--json", tmp_path / "f.json") == 0

@@ -31,7 +31,7 @@ def test_choice_of_frames(data: Path, frames: str, expected: list[int]) -> None:
 
 @pytest.mark.parametrize("frames", ["last", "-1", "1.0", ""])
 def test_refuses_other_choices(data: Path, frames: str) -> None:
-    with pytest.raises(ConfigError, match="expected first, reference, all or an index, got"):
+    with pytest.raises(ConfigError, match="expected first, reference, all, fused or an index, got"):
         StackSamples(data, frames)
     with pytest.raises(ConfigError, match=r"expected an index below 4 \(.*a\), got 4"):
         StackSamples(data, "4")

@@ -12,6 +12,7 @@ from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.methods import (
     constant_method,
     depth_from_focus_method,
+    fused_method,
     network_method,
     zhuo_sim_method,
 )
@@ -37,6 +38,18 @@ def test_network_gets_image_lens_focus_and_transfer(tmp_path: Path, write_plane,
     assert image is sample.image and asked == [sample.lens, 1.2, "gamma"]
     assert (prediction.maps.depth_m == 1.5).all() and prediction.confidence is not None
     np.testing.assert_allclose(prediction.maps.coc_px, 8 * (1 / 1.2 - 1 / 1.5), rtol=1e-5)
+
+
+def test_fused_asks_for_every_frame_at_its_focus(tmp_path: Path, write_plane, fake_estimator) -> None:
+    write_plane(tmp_path / "a", 0.8)
+    estimator = fake_estimator(1.5)
+    (sample,) = StackSamples(tmp_path, "fused")
+    prediction = fused_method(estimator)(sample)
+    assert [focus_m for _, _, focus_m, _ in estimator.asked] == [0.4, 0.7, 1.2, 2.4]
+    assert prediction.confidence is not None and prediction.inv_depth_scale_dpt is not None
+    np.testing.assert_allclose(prediction.maps.coc_px, 8 * (1 / 0.4 - 1 / prediction.maps.depth_m), rtol=1e-4)
+    with pytest.raises(ConfigError, match="frames fused: expected a frame of a focal stack, got a/000"):
+        fused_method(estimator)(dataclasses.replace(sample, origin=None))
 
 
 @pytest.mark.parametrize("depth_m", [0.7, 1.2])

@@ -12,12 +12,14 @@ from rich.progress import track
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
-from ..evaluation.dataset import StackSamples
+from ..errors import ConfigError
+from ..evaluation.dataset import FUSED, StackSamples
 from ..evaluation.methods import (
     MethodName,
     Predict,
     constant_method,
     depth_from_focus_method,
+    fused_method,
     network_method,
     zhuo_sim_method,
 )
@@ -36,7 +38,8 @@ class Options:
     dataset: Positional[Path]
     """Folder of focal stacks with ground truth (or one stack)."""
     frames: str = "first"
-    """Frames of each stack: first (nearest focus), reference, all, or an index counted from 0."""
+    """Frames of each stack: first (nearest focus), reference, all, an index counted from 0, or fused: all frames
+    together, one result per stack."""
     method: MethodName = "network"
     """network: one image in; constant: the data set's median depth; dff_sml: depth from focus over the whole stack;
     zhuo_sim: edge blur of one image."""
@@ -58,7 +61,7 @@ def run(options: Options) -> int:
     samples = StackSamples(options.dataset, options.frames)
     report = Report(options.report) if options.report else None
     estimator = _estimator(options)
-    predict = network_method(estimator) if estimator else _baseline(options, samples)
+    predict = _network(options, estimator) if estimator else _baseline(options, samples)
     frames = evaluate_samples(samples, predict, options.min_confidence, report.add if report else None)
     progress = Console(stderr=True)
     results = list(track(frames, "evaluating", total=len(samples), console=progress, transient=True))
@@ -79,7 +82,13 @@ def _estimator(options: Options) -> Estimator | None:
     return load_estimator(options.model, options.backend, options.estimator)
 
 
+def _network(options: Options, estimator: Estimator) -> Predict:
+    return fused_method(estimator) if options.frames == FUSED else network_method(estimator)
+
+
 def _baseline(options: Options, samples: StackSamples) -> Predict:
+    if options.frames == FUSED and options.method == "zhuo_sim":
+        raise ConfigError("--frames fused: expected a method that looks at several frames, got zhuo_sim")
     if options.method == "constant":
         return constant_method(samples.truths_m())
     return depth_from_focus_method() if options.method == "dff_sml" else zhuo_sim_method()

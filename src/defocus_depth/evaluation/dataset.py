@@ -18,6 +18,8 @@ from ..stacks import find_stacks, load_frame_truth, load_image, read_stack
 from ..types import FloatArray, FocalStack, ImageArray, LensParameters, Transfer
 from .metrics import DepthMaps, is_depth
 
+FUSED = "fused"
+
 
 @dataclass(frozen=True)
 class StackFrame:
@@ -80,7 +82,8 @@ class StackSamples:
 
     Args:
         dataset: a folder of focal stacks, or one stack.
-        frames: `first` (nearest focus), `reference`, `all`, or an index into every stack's frames.
+        frames: `first` (nearest focus), `reference`, `all`, an index into every stack's frames, or `fused`: one sample
+            per stack, in the pixels of its first frame, for methods that look at all frames.
 
     Raises:
         StackError: a stack breaks the schema, has no metric focus distances or no ground truth.
@@ -106,17 +109,17 @@ class StackSamples:
 
 
 def frame_indices(stack: FocalStack, frames: str) -> list[int]:
-    """The frames of `stack` that the choice `first`, `reference`, `all` or an index names.
+    """The frames of `stack` that the choice `first`, `fused`, `reference`, `all` or an index names.
 
     Raises:
         ConfigError: none of these, or an index the stack does not have.
     """
     count = len(stack.frames)
-    named = {"first": [0], "reference": [stack.reference_frame], "all": list(range(count))}
+    named = {"first": [0], FUSED: [0], "reference": [stack.reference_frame], "all": list(range(count))}
     if frames in named:
         return named[frames]
     if not frames.isascii() or not frames.isdigit():
-        raise ConfigError(f"frames: expected first, reference, all or an index, got {frames!r}")
+        raise ConfigError(f"frames: expected first, reference, all, fused or an index, got {frames!r}")
     if int(frames) >= count:
         raise ConfigError(f"frames: expected an index below {count} ({stack.path}), got {frames}")
     return [int(frames)]

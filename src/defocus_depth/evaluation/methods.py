@@ -50,6 +50,30 @@ def network_method(estimator: Estimator) -> Predict:
     return predict
 
 
+def fused_method(estimator: Estimator) -> Predict:
+    """Every frame of the sample's stack through the network, fused in the sample's pixels (`inference.fusion`).
+
+    Raises (from the function it returns):
+        ConfigError: the sample is no frame of a focal stack.
+    """
+
+    def predict(sample: Sample) -> Prediction:
+        from ..inference.fusion import fuse_estimates  # its compiler is loaded when it is needed
+
+        if sample.origin is None:
+            raise ConfigError(f"frames fused: expected a frame of a focal stack, got {sample.name}")
+        stack, target = sample.origin.stack, sample.origin.index
+        images = (load_registered_image(stack, index, target) for index in range(len(stack.frames)))
+        estimates = [
+            estimator.estimate(image, sample.lens, frame.focus_distance_m, transfer=sample.transfer)
+            for image, frame in zip(images, stack.frames, strict=True)
+        ]
+        fused = fuse_estimates(estimates, target)
+        return Prediction(DepthMaps(fused.depth_m, fused.coc_px), fused.confidence, fused.inv_depth_scale_dpt)
+
+    return predict
+
+
 def constant_method(truths_m: Iterable[FloatArray]) -> Predict:
     """The median of all true depths, for every pixel."""
     depth_m = median_depth_m(truths_m)
