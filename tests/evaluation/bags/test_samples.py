@@ -180,6 +180,8 @@ def test_broken_messages_are_counted_and_the_rest_is_used(maker, make_request, t
     broken.encoding = "rgb9"
     maker.add("/image", standard.IMAGE, START_NS + 6, standard.serialised(broken, standard.IMAGE))
     maker.add("/lens_state", standard.JOINT_STATE, START_NS + 7, b"\0\1\0\0short")
+    maker.add("/camera_info", standard.CAMERA_INFO, START_NS - 1, b"\0\1\0\0short")
+    maker.add("/tf_static", standard.TRANSFORMS, START_NS + 7, b"\0\1\0\0short")
     samples = BagSamples(maker.write(tmp_path / "bag"), make_request())
     assert levels_of(samples) == list(LEVELS)
     assert samples.tally.left_out == {"no_ground_truth": 1, "refused": 1}

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -137,6 +138,10 @@ class _Scan:
         if self.topics.lens_state and message.topic == self.topics.lens_state.name:
             self._take_lens_state(message, self.topics.lens_state.type)
         if message.topic == STATIC_TRANSFORMS:
+            self._take_transforms(message)
+
+    def _take_transforms(self, message: RecordedMessage) -> None:
+        with suppress(ImageError):  # a broken message: what it would have said is missed where it is needed
             for transform in transforms_of(parsed(message.cdr, TRANSFORMS)):
                 self.transforms.add(transform)
 

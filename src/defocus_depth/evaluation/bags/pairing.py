@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import BagError
+from ...errors import BagError, ImageError
 from .index import NONE, BagIndex
 from .reader import RecordedMessage, RecordedTopic
 from .standard import CAMERA_INFO, parsed
@@ -109,8 +109,13 @@ class PairStream:
             )
 
     def _take_info(self, message: RecordedMessage) -> None:
-        if self._infos.get(message.topic, (b"", None))[0] != message.cdr:
-            self._infos[message.topic] = (message.cdr, parsed(message.cdr, CAMERA_INFO))
+        if self._infos.get(message.topic, (b"", None))[0] == message.cdr:
+            return
+        try:
+            info = parsed(message.cdr, CAMERA_INFO)
+        except ImageError:  # a broken message: the one before it holds
+            info = self._infos.get(message.topic, (b"", None))[1]
+        self._infos[message.topic] = (message.cdr, info)
 
     def _info(self, topic: RecordedTopic | None) -> Any:
         """The newest camera_info of a topic so far; None: none came yet."""
