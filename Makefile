@@ -2,6 +2,7 @@
 # make test    all tests (PYTEST="-k name" for some)
 # make check   ruff format, ruff check, pyright, import-linter
 # make bench   time the inference backends side by side
+# make test-gpu  TensorRT and CUDA on this machine's GPU, as a report to paste into an issue
 # make clean   remove what was built (not .venv)
 #
 # All of them share .venv. Empty files in it remember what was installed, so a second run installs nothing.
@@ -40,7 +41,7 @@ DEVELOPMENT := $(VENV)/.installed-development
 INSTALLED := $(if $(wildcard $(DEVELOPMENT)),$(DEVELOPMENT),$(RUNTIME))
 METADATA := setup.cfg setup.py pyproject.toml
 
-.PHONY: demo test check check-format check-lint check-types check-imports bench clean
+.PHONY: demo test test-gpu check check-format check-lint check-types check-imports bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(INSTALLED)
@@ -48,6 +49,9 @@ demo: $(INSTALLED)
 
 test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
+
+test-gpu: $(INSTALLED)
+	@$(BIN)/python benchmarks/gpu_report.py
 
 check: check-format check-lint check-types check-imports
 

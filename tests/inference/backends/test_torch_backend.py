@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
 from defocus_depth.inference import BackendRequest, Sidecar, file_sha256, load_backend
+from defocus_depth.inference.backends.torch_backend import captured
 
 torch = pytest.importorskip("torch")
 
@@ -95,9 +99,71 @@ def test_cuda_without_a_device_says_so(model: Path, request_for: RequestMaker):
         load_backend("torch_cuda", request_for(model))
 
 
+class FakeCuda:
+    """As much of torch.cuda as a capture uses. Its graph, replayed, computes into the outputs of the capture."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.refuses, self.replays, self.captured = refuses, 0, []
+
+    def Stream(self):
+        return self
+
+    current_stream = Stream
+
+    def wait_stream(self, other: FakeCuda) -> None: ...
+
+    def CUDAGraph(self):
+        return self
+
+    @contextlib.contextmanager
+    def stream(self, stream: FakeCuda):
+        yield
+
+    @contextlib.contextmanager
+    def graph(self, graph: FakeCuda):
+        if self.refuses:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        yield
+
+    def replay(self) -> None:
+        self.replays += 1
+        for compute in self.captured:
+            compute()
+
+
+def fake_torch(cuda: FakeCuda) -> SimpleNamespace:
+    return SimpleNamespace(
+        cuda=cuda, inference_mode=torch.inference_mode, full=lambda shape, value, device: torch.full(shape, value)
+    )
+
+
+def test_captured_program_computes_from_each_input_anew():
+    cuda, program = FakeCuda(), Tiny()
+    run = captured(fake_torch(cuda), program, [(1, 3, 64, 96), (1, 2)])
+    outputs = run._outputs
+    cuda.captured.append(lambda: [kept.copy_(new) for kept, new in zip(outputs, program(*run._inputs), strict=True)])
+    with torch.inference_mode():
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            image, lens = torch.rand(1, 3, 64, 96), torch.rand(1, 2)
+            for found, expected in zip(run(image, lens), program(image, lens), strict=True):
+                torch.testing.assert_close(found, expected)
+    assert cuda.replays == 2
+
+
+def test_program_that_cannot_be_captured_runs_as_it_is(caplog: pytest.LogCaptureFixture):
+    program = Tiny()
+    with caplog.at_level(logging.INFO):
+        assert captured(fake_torch(FakeCuda(refuses=True)), program, [(1, 3, 64, 96), (1, 2)]) is program
+    assert "not captured as a CUDA graph: operation not permitted" in caplog.text
+
+
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_agrees_with_the_cpu(model: Path, request_for: RequestMaker, inputs: Inputs):
-    maps = load_backend("torch_cuda", request_for(model)).run(*inputs())
+    backend = load_backend("torch_cuda", request_for(model))
+    for _ in range(3):
+        maps = backend.run(*inputs())
     reference = load_backend("torch", request_for(model)).run(*inputs())
     for name, values in reference.items():
         np.testing.assert_allclose(maps[name], values, rtol=1e-4, atol=1e-4, err_msg=name)
