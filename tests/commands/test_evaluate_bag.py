@@ -172,6 +172,9 @@ def test_defocus_is_rendered_into_a_sharp_recording_and_the_report_says_so(
     assert "--render-defocus: expected --ground-truth-topic, got none" in capsys.readouterr().err
 
 
+FOCI_M = (0.5, 0.8, 1.2, 2.4, 9.0)
+
+
 def sweep(maker: BagMaker, shift_px: int = 0, rounds: int = 1) -> None:
     """A textured plane at 1.2 m, blurred as LENS (4 px/dpt) does at each focus; shifts from frame to frame."""
     import cv2
@@ -180,7 +183,7 @@ def sweep(maker: BagMaker, shift_px: int = 0, rounds: int = 1) -> None:
     texture = cv2.GaussianBlur(texture, (0, 0), 1.0)
     stamps = iter(range(START_NS, START_NS + 10**12, FRAME_NS))
     for _ in range(rounds):
-        for index, focus_m in enumerate((0.5, 0.8, 1.2, 2.4, 9.0)):
+        for index, focus_m in enumerate(FOCI_M):
             stamp_ns = next(stamps)
             sigma_px = max(4 * abs(1 / focus_m - 1 / 1.2) / 4, 0.05)
             blurred = cv2.GaussianBlur(texture, (0, 0), sigma_px)[:, index * shift_px :][:, : SIZE[1]]
@@ -199,6 +202,25 @@ def test_depth_from_focus_over_the_sweeps_of_a_static_scene(lens: Path, tmp_path
     assert evaluate_bag(maker.write(tmp_path / "sweeps"), lens, *SWEEP, "--json", file) == 0
     figures = json.loads(file.read_text())
     assert figures["n"] == 10 and figures["abs_rel"] < 0.15
+
+
+def test_fused_estimates_over_a_sweep_are_those_of_the_same_stack(lens: Path, tmp_path: Path, tiny_model: Path) -> None:
+    maker, file = BagMaker(), tmp_path / "f.json"
+    sweep(maker)
+    arguments = ("--method", "fused", *SWEPT_TOPICS, "--model", tiny_model, "--json", file)
+    assert evaluate_bag(maker.write(tmp_path / "sweep"), lens, *arguments) == 0
+    figures = json.loads(file.read_text())
+    assert (figures["method"], figures["n"]) == ("fused", 5)
+    assert figures["masked"] is not None and figures["provenance"]["model"] == "tiny.onnx"
+    frames = tuple(Frame(f"{index}.png", focus_m) for index, focus_m in enumerate(FOCI_M))
+    camera = CameraIntrinsics(SIZE[1], SIZE[0], 90.0, 90.0, 47.5, 31.5)
+    stack = FocalStack(Path(), frames, LensParameters(blur_gain_px_per_dpt=4.0), camera)
+    images = [standard.parsed(e.cdr, standard.IMAGE) for e in maker.entries if e.topic == "/image"]
+    pixels = [np.asarray(image.data).reshape(*SIZE, 3) for image in images]
+    write_stack(tmp_path / "stack", stack, pixels, np.full(SIZE, 1.2, np.float32))
+    line = ["evaluate", str(tmp_path / "stack"), "--frames", "fused", "--model", str(tiny_model), "--json", str(file)]
+    assert main("defocus_depth", COMMANDS, line) == 0
+    assert figures["abs_rel"] == pytest.approx(json.loads(file.read_text())["abs_rel"], rel=1e-6)
 
 
 def test_depth_from_focus_needs_a_sweep_and_a_static_scene(bag: Path, lens: Path, tmp_path: Path, capsys) -> None:

@@ -65,8 +65,8 @@ class Options:
     render_defocus: bool = False
     """Render the lens's blur into the images by their ground truth first: for recordings of sharp RGB-D cameras."""
     method: BagMethod = "network"
-    """network: one image in; constant: the bag's median depth; zhuo_sim: edge blur of one image; dff_sml: depth from
-    focus over the focus sweeps of a static scene."""
+    """network: one image in; constant: the bag's median depth; zhuo_sim: edge blur of one image; over the focus sweeps
+    of a static scene, dff_sml: depth from focus, fused: the network's estimates of all frames together."""
     model: Path | None = None
     """ONNX model with its sidecar; the shipped one if not given."""
     backend: str = AUTO

@@ -108,8 +108,8 @@ class BagEvaluation:
                 with self.times.during("write"):
                     self.on_frame(sample, prediction, complete)
 
-        sweeps = self.method.choice.method in SWEEP_METHODS
-        source: Iterable[Sample] = sweep_samples(self.samples) if sweeps else self.samples
+        method = self.method.choice.method
+        source: Iterable[Sample] = sweep_samples(self.samples, method) if method in SWEEP_METHODS else self.samples
         for _ in evaluate_samples(self._timed(source), self._predict, self.min_confidence, see):
             self.times.stop()
             yield judged[0]

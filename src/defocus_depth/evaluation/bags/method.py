@@ -16,10 +16,11 @@ from ..dataset import Sample
 from ..methods import Predict, Prediction, network_method, zhuo_sim_method
 from ..metrics import DepthMaps, is_depth
 from .samples import BagSamples
-from .sweeps import sweep_method
+from .sweeps import focus_sweep_method, fused_sweep_method
 
-BagMethod = Literal["network", "constant", "zhuo_sim", "dff_sml"]
-SWEEP_METHODS = ("dff_sml",)
+BagMethod = Literal["network", "constant", "zhuo_sim", "dff_sml", "fused"]
+SWEEP_METHODS = ("dff_sml", "fused")
+_NETWORK_METHODS = ("network", "fused")
 _BIN_BITS = 12  # of a float32's 23 bits of mantissa: a bin is 0.05 % wide, half of that the largest error
 _BINS = 0x7F800000 >> _BIN_BITS  # of finite positive floats
 
@@ -44,7 +45,7 @@ class LoadedMethod:
     def __init__(self, choice: MethodChoice) -> None:
         self.choice = choice
         self._estimator = None
-        if choice.method == "network":
+        if choice.method in _NETWORK_METHODS:
             self._estimator = load_estimator(choice.model, choice.backend, choice.estimator)
 
     @property
@@ -59,10 +60,11 @@ class LoadedMethod:
             ConfigError: `constant` without ground truth.
         """
         if self._estimator:
-            return network_method(self._estimator)
+            fused = self.choice.method == "fused"
+            return fused_sweep_method(self._estimator) if fused else network_method(self._estimator)
         if self.choice.method == "constant":
             return _constant(streamed_median_m(samples.truths_m()))
-        return zhuo_sim_method() if self.choice.method == "zhuo_sim" else sweep_method()
+        return zhuo_sim_method() if self.choice.method == "zhuo_sim" else focus_sweep_method()
 
 
 def streamed_median_m(truths_m: Iterable[FloatArray]) -> float:

@@ -1,15 +1,16 @@
 """Focus sweeps in a recording: stretches in which the lens steps one way through focus while nothing moves.
 
-Depth from focus needs all frames of a sweep at once, so this is the one place where images are kept. Of frames at one
-focus distance the first is used.
+Depth from focus and fusion need all frames of a sweep at once, so this is the one place where images are kept. Of
+frames at one focus distance the first is used.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,6 +24,9 @@ from ..dataset import Sample
 from ..methods import Predict, Prediction
 from ..metrics import DepthMaps, is_depth
 from .samples import BagSample
+
+if TYPE_CHECKING:
+    from ...inference import Estimator
 
 MOST_SWEEP_BYTES = 384 * 2**20
 MOST_SHIFT = 0.02  # of the image's width, between neighbouring frames
@@ -45,53 +49,79 @@ class SweepSample(BagSample):
     sweep: Sweep | None = None
 
 
-def sweep_samples(samples: Iterable[BagSample]) -> Iterator[SweepSample]:
+def sweep_samples(samples: Iterable[BagSample], method: str) -> Iterator[SweepSample]:
     """The frames of the sweeps among these samples, sweep by sweep; stretches at a single focus distance are dropped.
+
+    Args:
+        method: that needs them, for messages.
 
     Raises:
         BagError: there is no sweep, something moves during one, or one is too long to be held.
     """
     found = 0
-    for frames in _stretches(samples):
+    for frames in _stretches(samples, method):
         if len(frames) < 2:
             continue
-        _check_static(frames)
+        _check_static(frames, method)
         sweep = Sweep(tuple(frames))
         found += 1
         for frame in frames:
             fields = {field.name: getattr(frame, field.name) for field in dataclasses.fields(BagSample)}
             yield SweepSample(**fields, sweep=sweep)
     if not found:
-        raise BagError("dff_sml: expected a focus sweep (2 or more focus distances in a row), got one focus distance")
+        raise BagError(f"{method}: expected a focus sweep (2 or more focus distances in a row), got one focus distance")
 
 
-def sweep_method() -> Predict:
-    """Depth from focus over the sweep of a sample; computed once per sweep.
+def focus_sweep_method() -> Predict:
+    """Depth from focus over the sweep of a sample (`baselines.depth_from_focus`)."""
+
+    def measure(sweep: Sweep) -> Prediction:
+        first = sweep.frames[0]
+        foci_dpt = focus_distances_dpt([frame.focus_distance_m for frame in sweep.frames], first.lens)
+        depth_m = depth_from_focus([frame.image for frame in sweep.frames], foci_dpt, first.blur_gain_px_per_dpt)
+        return Prediction(DepthMaps(depth_m, first.coc_px(depth_m)))
+
+    return _once_per_sweep(measure)
+
+
+def fused_sweep_method(estimator: Estimator) -> Predict:
+    """Every frame of the sample's sweep through the network, fused (`inference.fusion`)."""
+
+    def measure(sweep: Sweep) -> Prediction:
+        from ...inference.fusion import fuse_estimates  # its compiler is loaded when it is needed
+
+        fused = fuse_estimates(
+            [
+                estimator.estimate(frame.image, frame.lens, frame.focus_distance_m, transfer=frame.transfer)
+                for frame in sweep.frames
+            ]
+        )
+        return Prediction(DepthMaps(fused.depth_m, fused.coc_px), fused.confidence, fused.inv_depth_scale_dpt)
+
+    return _once_per_sweep(measure)
+
+
+def _once_per_sweep(measure: Callable[[Sweep], Prediction]) -> Predict:
+    """What is measured on a sweep, for each of its frames with the CoC of the frame.
 
     Raises (from the function it returns):
         ConfigError: the sample is no frame of a sweep.
     """
-    last: list[tuple[Sweep, FloatArray]] = []
+    last: list[tuple[Sweep, Prediction]] = []
 
     def predict(sample: Sample) -> Prediction:
         sweep = getattr(sample, "sweep", None)
         if sweep is None:
-            raise ConfigError(f"dff_sml: expected a frame of a focus sweep, got {sample.name}")
+            raise ConfigError(f"expected a frame of a focus sweep, got {sample.name}")
         if not last or last[0][0] is not sweep:
-            last[:] = [(sweep, _sweep_depth(sweep))]
-        depth_m = last[0][1]
-        return Prediction(DepthMaps(depth_m, sample.coc_px(depth_m)))
+            last[:] = [(sweep, measure(sweep))]
+        found = last[0][1]
+        return dataclasses.replace(found, maps=DepthMaps(found.maps.depth_m, sample.coc_px(found.maps.depth_m)))
 
     return predict
 
 
-def _sweep_depth(sweep: Sweep) -> FloatArray:
-    first = sweep.frames[0]
-    foci_dpt = focus_distances_dpt([frame.focus_distance_m for frame in sweep.frames], first.lens)
-    return depth_from_focus([frame.image for frame in sweep.frames], foci_dpt, first.blur_gain_px_per_dpt)
-
-
-def _stretches(samples: Iterable[BagSample]) -> Iterator[list[BagSample]]:
+def _stretches(samples: Iterable[BagSample], method: str) -> Iterator[list[BagSample]]:
     """Frames of distinct focus that follow each other in one direction, through one lens, at one size."""
     frames: list[BagSample] = []
     held = 0
@@ -105,7 +135,7 @@ def _stretches(samples: Iterable[BagSample]) -> Iterator[list[BagSample]]:
         held += sample.image.nbytes + sample.truth_depth_m.nbytes
         if held > MOST_SWEEP_BYTES:
             raise BagError(
-                f"dff_sml: expected focus sweeps of at most {MOST_SWEEP_BYTES >> 20} MiB, "
+                f"{method}: expected focus sweeps of at most {MOST_SWEEP_BYTES >> 20} MiB, "
                 f"got one of {len(frames)} frames and more that ends at {sample.name}"
             )
     if frames:
@@ -125,12 +155,12 @@ def _continues(sample: BagSample, frames: list[BagSample]) -> bool:
     return step * (frames[-1].focus_dpt - frames[-2].focus_dpt) > 0
 
 
-def _check_static(frames: list[BagSample]) -> None:
+def _check_static(frames: list[BagSample], method: str) -> None:
     for one, other in itertools.pairwise(frames):
         shift = _shift(one.image, other.image)
         if shift > MOST_SHIFT:
             raise BagError(
-                f"dff_sml: expected a static scene during a focus sweep, "
+                f"{method}: expected a static scene during a focus sweep, "
                 f"got a shift of {100 * shift:.1f} % of the width from {one.name} to {other.name}"
             )
     first_m, last_m = frames[0].truth_depth_m, frames[-1].truth_depth_m
@@ -138,7 +168,7 @@ def _check_static(frames: list[BagSample]) -> None:
     change = float(np.median(np.abs(last_m[known] / first_m[known] - 1))) if known.any() else 0.0
     if change > MOST_DEPTH_CHANGE:
         raise BagError(
-            f"dff_sml: expected a static scene during a focus sweep, "
+            f"{method}: expected a static scene during a focus sweep, "
             f"got ground truth that changes by {100 * change:.1f} % from {frames[0].name} to {frames[-1].name}"
         )
 
