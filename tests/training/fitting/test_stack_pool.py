@@ -15,7 +15,7 @@ from defocus_training.data.sources import PoolSource
 from defocus_training.fitting.fit import Fit
 from defocus_training.fitting.held_out import HeldOut
 from defocus_training.fitting.registration import unmoved
-from defocus_training.fitting.stack_pool import pixel_units, stack_shard, write_stack_pool
+from defocus_training.fitting.stack_pool import fitted_frames, pixel_units, stack_shard, write_stack_pool
 
 
 def made_fit(width: int = 272, height: int = 192, metric: bool = True) -> Fit:
@@ -49,6 +49,13 @@ def test_crops_hold_the_fitted_frames_in_px_of_blur() -> None:
     assert float(shard.teacher_px[-1, -1, -1]) == pytest.approx(19.0, rel=1e-3)
     assert float(shard.teacher_deviation_px[0, 0, 0]) == pytest.approx(0.5 * np.sqrt(2), rel=1e-3)
     assert np.isnan(shard.truth_px).all()
+
+
+def test_a_repeated_frame_is_no_frame_of_its_own() -> None:
+    fit = made_fit()
+    repeated = replace(fit.stack.frames[3], repeat_of=0)
+    stack = replace(fit.stack, frames=(*fit.stack.frames[:3], repeated))
+    assert fitted_frames(replace(fit, stack=stack)) == [0, 1]
 
 
 def test_without_metres_only_the_offset_is_a_guess() -> None:

@@ -46,9 +46,10 @@ def pixel_units(fit: Fit) -> PixelUnits:
 
 
 def fitted_frames(fit: Fit) -> list[int]:
-    """Indices of the frames that were not left out, nearest focus first."""
+    """Indices of the frames that were fitted, nearest focus first; repetitions of one (drift checks) only once."""
     left_out = {one.frame for one in fit.held_out}
-    return [index for index in range(len(fit.frames)) if index not in left_out]
+    frames = enumerate(fit.stack.frames)
+    return [index for index, frame in frames if index not in left_out and frame.repeat_of is None]
 
 
 def stack_shard(fit: Fit) -> Shard:
