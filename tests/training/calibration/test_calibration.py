@@ -12,9 +12,14 @@ import numpy as np
 import pytest
 
 from defocus_depth.commands.dispatch import main
+from defocus_depth.evaluation.baselines.depth_from_focus import depth_from_focus
 from defocus_depth.optics import blur_gain_px_per_dpt
 from defocus_depth.optics.lens_file import read_lens
+from defocus_depth.simulation.rendering import RenderOptions, render_stack
 from defocus_depth.simulation.rigs import ROBOT
+from defocus_depth.simulation.scenes import make_scene
+from defocus_depth.simulation.seeds import CAMERA_SEEDS
+from defocus_depth.stacks import load_ground_truth, load_registered_image, read_stack, validate_stack
 from defocus_training.capture.drivers.simulated_lens import SimulatedLensOptions
 from defocus_training.cli import COMMANDS
 
@@ -70,6 +75,32 @@ def test_the_lens_file_tells_how_good_it_is(folder: Path):
     figures = json.loads((folder / "f.json").read_text())
     assert figures["blur_gain_px_per_dpt"] == pytest.approx(lens_file.lens.blur_gain_px_per_dpt, abs=1e-5)
     assert len(figures["stacks"]) == 3
+
+
+def test_a_captured_stack_is_as_good_as_a_rendered_one(folder: Path):
+    """Depth from focus on a sweep captured with the calibrated lens, and on the same foci rendered faultlessly."""
+    step = ["--simulated.width-px", str(WIDTH_PX), "--simulated.samples-per-pixel", "24", "--frames-per-step", "2"]
+    sweep = ["--near-m", "0.4", "--far-m", "2.5", "--count", "6", "--lens", str(folder / "lens.yaml")]
+    assert main("t", COMMANDS, ["capture", "--out", str(folder / "stacks"), *sweep, *step]) == 0
+    stack = read_stack(folder / "stacks" / "scene_000")
+    assert validate_stack(stack.path) == [] and not any(frame.flags for frame in stack.frames)
+    rig = ROBOT.at_size(WIDTH_PX, WIDTH_PX * 3 // 4)
+    foci_m = [frame.focus_distance_m for frame in stack.frames[:-1]]
+    rendered = render_stack(make_scene(rig, CAMERA_SEEDS.start), rig, foci_m, RenderOptions(24, threads=2))
+    captured = [load_registered_image(stack, index, 0) for index in range(len(foci_m))]
+    errors = [
+        relative_error(images, foci_m, load_ground_truth(stack))
+        for images in ([frame.image for frame in rendered], captured)
+    ]
+    assert errors[0] < 0.35 and errors[1] == pytest.approx(errors[0], rel=0.2)
+
+
+def relative_error(images: list, foci_m: list[float], truth_m: np.ndarray | None) -> float:
+    """AbsRel of depth from focus."""
+    assert truth_m is not None
+    gain = blur_gain_px_per_dpt(ROBOT.lens, 1.0, WIDTH_PX)
+    depth_m = depth_from_focus(images, np.array([1 / focus_m for focus_m in foci_m]), gain)
+    return float(np.nanmean(np.abs(depth_m - truth_m) / truth_m))
 
 
 def test_stacks_that_are_there_are_not_captured_again(folder: Path, tmp_path: Path):
