@@ -22,6 +22,7 @@ from defocus_depth.evaluation.bags.request import BagRequest  # noqa: E402
 from defocus_depth.evaluation.bags.samples import BagSamples  # noqa: E402
 from defocus_depth.messages.lens_setting import LensSetting  # noqa: E402
 from defocus_depth.optics.lens_file import read_lens  # noqa: E402
+from defocus_depth.ros.processes import NodeProcess  # noqa: E402
 
 COUNT = 12
 
@@ -86,6 +87,18 @@ def test_offline_and_online_agree_where_nothing_was_dropped(
     assert compared == measured["results"]
 
 
+def test_a_running_node_is_measured_and_left_running(bag: Path, lens: Path, tiny_model: Path, tmp_path: Path) -> None:
+    parameters = {"autostart": "true", "lens_file": lens, "model": tiny_model, "backend": "onnxruntime"}
+    line = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    with NodeProcess("defocus_depth.ros.depth_node", ["--ros-args", *line], {}, tmp_path / "log") as node:
+        options = command.Options(bag, 0.5, image_topic="/image", node="/depth", json=tmp_path / "f.json")
+        assert command.run(options) == 0
+        assert node.running
+    measured = json.loads((tmp_path / "f.json").read_text())
+    assert measured.keys() == {"online"}
+    assert measured["online"]["images"] == COUNT and measured["online"]["rss_mib"] > 50
+
+
 def test_a_scenario_may_be_online(bag: Path, lens: Path, tiny_model: Path, tmp_path: Path) -> None:
     path = tmp_path / "online.yaml"
     path.write_text(
@@ -98,10 +111,12 @@ def test_a_scenario_may_be_online(bag: Path, lens: Path, tiny_model: Path, tmp_p
     assert 'failures="0"' in (tmp_path / "j.xml").read_text()
 
 
-def test_a_node_that_cannot_start_is_named(bag: Path, lens: Path, tmp_path: Path) -> None:
+def test_a_node_that_cannot_start_is_named(bag: Path, lens: Path, tmp_path: Path, capsys) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_text("no model")
-    arguments = ["replay", str(bag), "--image-topic", "/image", "--lens", str(tmp_path / "none.yaml")]
+    arguments = ["replay", str(bag), "--image-topic", "/image", "--lens", str(lens), "--model", str(broken)]
     assert main("defocus_depth", COMMANDS, arguments) == 2
+    assert "/depth: expected an active depth node, got: " in (complaint := capsys.readouterr().err)
+    assert "broken" in complaint
     with pytest.raises(ConfigError, match="--lens: expected one for the node that is started .*, got none"):
         command.run(command.Options(bag, image_topic="/image"))

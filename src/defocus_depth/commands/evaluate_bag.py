@@ -111,7 +111,7 @@ def run(options: Options) -> int:
         for topic, reason in out_bag.left_out.items():
             console.print(f"{options.out_bag}: without {topic}: {reason}")
     if report:
-        console.print(f"report: {report.finish(_head(options, notes), figures)}")
+        console.print(f"report: {report.finish(_head(options, samples, notes), figures)}")
     return EXIT_OK
 
 
@@ -229,10 +229,10 @@ def shown(evaluation: BagEvaluation, progress: Progress) -> Iterator[FrameResult
     progress.remove_task(task)
 
 
-def _head(options: Options, notes: list[str]) -> ReportHead:
+def _head(options: Options, samples: BagSamples, notes: list[str]) -> ReportHead:
     topics = {
         "images": options.image_topic,
         "ground truth": options.ground_truth_topic or "none",
-        "focus distance": options.lens_state_topic or "fixed",
+        "focus distance": options.lens_state_topic or f"{samples.request.lens.focus_distance_m:g} m",
     }
     return ReportHead(f"Evaluation of {options.bag.resolve().name}", topics, notes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import psutil
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -56,7 +56,7 @@ def measure(bag: OpenBag, settings: OnlineSettings, progress: Callable[[Moment],
 
     Raises:
         BagError: the image topic cannot be played, or the bag is corrupt.
-        ProcessError: the node does not become active in time, or its process ends.
+        ProcessError: the node does not become active, or its process ends.
     """
     topics = chosen_topics(bag, settings.replay.topics)
     types, left_out = message_types(topics)
@@ -110,6 +110,7 @@ class _Watch:
     def __post_init__(self) -> None:
         self._said: dict[str, str] = {}
         self._before: dict[str, str] = {}
+        self._failure = ""  # of its last transition
         self._process: psutil.Process | None = None
         self._begun: tuple[float, float] = (0.0, 0.0)  # wall and CPU time (s)
         self._last: tuple[float, float] = (0.0, 0.0)  # of the last depth map
@@ -124,6 +125,8 @@ class _Watch:
         give_up_s = time.monotonic() + self.settings.patience_s
         while not (self._said.get("state") == "active" and subscribers()):
             self.settings.check()
+            if self._failure:
+                raise ProcessError(f"{self.settings.node}: expected an active depth node, got: {self._failure}")
             if time.monotonic() > give_up_s:
                 said = f"state {self._said.get('state', 'unknown')!r}, {subscribers()} subscribers to its images"
                 raise ProcessError(f"{self.settings.node}: expected an active depth node, got {said}")
@@ -192,6 +195,8 @@ class _Watch:
         for status in message.status:
             if status.name.partition(":")[0] == self.settings.node:
                 self._said = {pair.key: pair.value for pair in status.values}
+                failed = status.level == DiagnosticStatus.ERROR and self._said.get("state") != "active"
+                self._failure = status.message if failed else ""
 
     def _used_s(self) -> float:
         """CPU time of the node so far, s; 0 where its process is not known."""
