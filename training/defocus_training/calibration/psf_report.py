@@ -71,7 +71,7 @@ def _chosen(targets: Sequence[TargetStack], steps: Sequence[npt.NDArray[np.intp]
     for target, places in zip(targets, steps, strict=True):
         height, width = target.pictures.shape[1:]
         depth = float(np.nanmedian(target.inverse_depth_dpt(np.array([[(width - 1) / 2, (height - 1) / 2]]))))
-        blur = fit.diameter_px(fit.focus_dpt[places], depth)
+        blur = fit.diameter_px(fit.focus_dpt[places], depth) * target.magnification
         own_px = float(blur[target.sharpest])
         for frame, diameter_px in enumerate(blur):
             if _LEAST_PX < diameter_px < _MOST_PX and own_px < _MOST_OWN_PX:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ class TargetStack:
         positions: the actuator's, (F,).
         sharpest: index of the sharpest frame.
         scale: size of these pictures over that of the stack's.
+        magnification: size of each picture, registered, over that which it was taken with (focus breathing), (F,);
+            its blur has grown with it.
         inverse_depth_dpt: 1/depth of the target at points (…, 2) px of these pictures; NaN off the target.
     """
 
@@ -36,6 +39,7 @@ class TargetStack:
     positions: Vector
     sharpest: int
     scale: float
+    magnification: Vector
     inverse_depth_dpt: InverseDepth
 
 
@@ -52,9 +56,8 @@ def load_target(stack: FocalStack, inverse_depth_dpt: InverseDepth) -> TargetSta
     pictures = [small_luminance(linear_pixels(load_image(stack, index), stack.transfer)) for index in frames]
     sharpest = int(np.argmax([stack.frames[index].sharpness or 0.0 for index in frames]))
     scale = pictures[0].shape[1] / stack.camera.width
-    registered = [
-        _registered(stack, index, frames[sharpest], picture) for index, picture in zip(frames, pictures, strict=True)
-    ]
+    affines = [_between(stack, index, frames[sharpest]) for index in frames]
+    registered = [_registered(picture, affine, scale) for picture, affine in zip(pictures, affines, strict=True)]
     level = brightness(registered[sharpest])
     return TargetStack(
         name=stack.name,
@@ -62,6 +65,7 @@ def load_target(stack: FocalStack, inverse_depth_dpt: InverseDepth) -> TargetSta
         positions=np.array([stack.frames[index].focus_position for index in frames], np.float64),
         sharpest=sharpest,
         scale=scale,
+        magnification=np.array([math.sqrt(abs(np.linalg.det(affine[:2, :2]))) for affine in affines]),
         inverse_depth_dpt=lambda points: inverse_depth_dpt((points + 0.5) / scale - 0.5),
     )
 
@@ -81,7 +85,7 @@ def samples_of(
     parts = []
     for frame, picture in enumerate(target.pictures):
         if frame != target.sharpest:
-            size = np.where(np.isfinite(depths), sharp.measure(picture).size_px, np.nan)
+            size = np.where(np.isfinite(depths), sharp.measure(picture).size_px, np.nan) / target.magnification[frame]
             parts.append((np.full(size.size, steps[frame]), depths.ravel(), radius.ravel(), size.ravel()))
     return BlurSamples(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
@@ -109,17 +113,20 @@ def _own_blur_px(fit: LensFit, step: int, depths: Vector) -> float:
     return float(np.nanmedian(own)) if np.isfinite(own).any() else 0.0
 
 
-def _registered(stack: FocalStack, source: int, target: int, picture: FloatArray) -> FloatArray:
-    """The picture in the pixels of another frame: focus breathing undone (cubic, so that it blurs little)."""
+def _between(stack: FocalStack, source: int, target: int) -> Vector:
+    """3x3 affine from pixels of one frame to those of another: focus breathing."""
     matrices = [
         np.eye(3) if affine is None else np.array([*affine, (0.0, 0.0, 1.0)])
         for affine in (stack.frames[source].to_reference, stack.frames[target].to_reference)
     ]
-    between = np.linalg.solve(matrices[1], matrices[0])
-    if np.allclose(between, np.eye(3), atol=1e-9):
+    return np.linalg.solve(matrices[1], matrices[0])
+
+
+def _registered(picture: FloatArray, affine: Vector, scale: float) -> FloatArray:
+    """The small picture after an affine of the stack's own pixels (cubic, so that it blurs little)."""
+    if np.allclose(affine, np.eye(3), atol=1e-9):
         return picture
-    scale = picture.shape[1] / stack.camera.width
     shrink = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5], [0, 0, 1]])
-    small = shrink @ between @ np.linalg.inv(shrink)
+    small = shrink @ affine @ np.linalg.inv(shrink)
     size = (picture.shape[1], picture.shape[0])
     return cv2.warpAffine(picture, small[:2], size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
