@@ -1,7 +1,7 @@
 # make demo    simulated camera and depth node over DDS; needs no camera, no GPU and no ROS installation
 # make test    all tests (PYTEST="-k name" for some)
 # make check   ruff format, ruff check, pyright, import-linter
-# make bench   time the inference backends side by side
+# make bench   time the inference backends side by side, and training's renderer where torch is
 # make test-gpu  TensorRT and CUDA on this machine's GPU, as a report to paste into an issue
 # make clean   remove what was built (not .venv)
 #
@@ -69,6 +69,7 @@ check-imports: $(DEVELOPMENT)
 
 bench: $(INSTALLED)
 	$(BIN)/defocus_depth bench
+	$(BIN)/python benchmarks/renderer.py
 
 clean:
 	rm -rf build dist install log demo_output src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
