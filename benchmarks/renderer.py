@@ -2,7 +2,8 @@
 
 Every engine renders the same scene in interleaved rounds, so that they share every disturbance of the machine. The
 torch twin compares every splat with every pixel, so its time per megapixel grows with the picture and only small
-pictures are given to it; `speed_up` compares at that size. Exit 1 where the compiled engine is not SPEED_UP times faster.
+pictures are given to it; `speed_up` compares at that size. Exit 1 where the compiled engine is not SPEED_UP times
+faster.
 
     python benchmarks/renderer.py --rounds 5 --json renderer.json
 """
