@@ -25,7 +25,8 @@ from defocus_depth.errors import DefocusDepthError
 from defocus_depth.types import FloatArray
 from defocus_training.commands.fit import CHECKPOINT_FILE, stack_paths
 from defocus_training.fitting.capture import read_capture
-from defocus_training.fitting.fit import Fit, score_depth
+from defocus_training.fitting.fit import score_depth
+from defocus_training.fitting.judge import Fit
 from defocus_training.fitting.network_depth import network_inverse_depth
 from defocus_training.fitting.options import FitOptions
 from defocus_training.train.checkpoints import load_weights

@@ -15,8 +15,9 @@ from defocus_depth.optics import to_linear
 from defocus_depth.stacks import load_image, read_stack
 from defocus_training.fitting.capture import read_capture
 from defocus_training.fitting.figures import textured
-from defocus_training.fitting.fit import Fit, fit_capture, score_depth
+from defocus_training.fitting.fit import fit_capture, score_depth
 from defocus_training.fitting.held_out import psnr_db
+from defocus_training.fitting.judge import Fit
 from defocus_training.fitting.network_depth import network_inverse_depth
 from defocus_training.fitting.options import FitOptions
 from defocus_training.fitting.registration import corner_shift_px

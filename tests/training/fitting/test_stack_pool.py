@@ -12,8 +12,8 @@ from defocus_training.data.augment import AugmentOptions
 from defocus_training.data.crops import CropOptions, PairStream
 from defocus_training.data.pool import read_shard, shard_paths
 from defocus_training.data.sources import PoolSource
-from defocus_training.fitting.fit import Fit
 from defocus_training.fitting.held_out import HeldOut
+from defocus_training.fitting.judge import Fit
 from defocus_training.fitting.registration import unmoved
 from defocus_training.fitting.stack_pool import fitted_frames, pixel_units, stack_shard, write_stack_pool
 

@@ -15,7 +15,7 @@ from defocus_depth.image_files import read_image
 from defocus_depth.stacks import load_ground_truth
 from defocus_depth.types import FloatArray, FocalStack, ImageArray
 
-from .fit import Fit
+from .judge import Fit
 from .registration import corner_shift_px
 
 TEXTURED_DEVIATION, TEXTURED_WINDOW_PX = 0.02, 9

@@ -10,7 +10,7 @@ from defocus_depth.optics import from_linear
 from defocus_depth.types import FloatArray
 
 from ..networks import DefocusModel
-from .fit import Fit
+from .judge import Fit
 from .stack_pool import fitted_frames, pixel_units
 
 _MULTIPLE_PX = 32

@@ -14,7 +14,7 @@ from defocus_depth.evaluation.pictures import Panel, save_panel
 from defocus_depth.optics import from_linear
 from defocus_depth.types import FloatArray, ImageArray
 
-from .fit import Fit
+from .judge import Fit
 from .ply import SplatCloud, write_ply
 
 _NEAREST, _FARTHEST = 1.0, 2.0  # of a relative depth, which has neither unit nor offset

@@ -13,7 +13,7 @@ from defocus_depth.optics import from_linear
 from defocus_depth.types import FloatArray
 
 from ..data.pool import Shard, write_shard
-from .fit import Fit
+from .judge import Fit
 
 CROP_PX = 176
 _VALIDATION_EVERY = 4
