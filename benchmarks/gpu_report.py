@@ -14,7 +14,7 @@ from importlib.util import find_spec
 
 PACKAGES = ("defocus_depth", "tensorrt", "tensorrt_rtx_cu12", "cuda-bindings", "onnxruntime-gpu", "torch", "gsplat")
 COMMAND = "from defocus_depth.cli import run; run()"
-NVIDIA_SMI = "nvidia-smi --query-gpu=name,compute_cap,driver_version,memory.total --format=csv,noheader".split()
+NVIDIA_SMI = ["nvidia-smi", "--query-gpu=name,compute_cap,driver_version,memory.total", "--format=csv,noheader"]
 STEP_LIMIT_S = 3600.0
 
 

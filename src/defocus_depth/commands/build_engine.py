@@ -158,8 +158,10 @@ def _build_network(maker: EngineMaker, request: BackendRequest, precision: Preci
 
 def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str) -> None:
     table = Table(title=f"{library.flavour.name} {library.version}")
-    for heading, justify in (("precision", "left"), ("size", "left"), ("MiB", "right"), ("s", "right")):
-        table.add_column(heading, justify=justify)
+    table.add_column("precision")
+    table.add_column("size")
+    table.add_column("MiB", justify="right")
+    table.add_column("s", justify="right")
     table.add_column("compared with the CPU", overflow="fold")
     for one in built:
         table.add_row(one.precision, one.size, f"{one.mebibytes:.1f}", f"{one.seconds:.1f}", _verdict(one))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,7 +82,7 @@ def _require_cuda_build() -> None:
         )
 
 
-def _require_provider(target: Target, found: list[str]) -> None:
+def _require_provider(target: Target, found: Sequence[str]) -> None:
     if target.provider not in found:
         raise BackendUnavailableError(f"{target.name}: expected {target.provider}, got {', '.join(found)}")
 

@@ -136,7 +136,9 @@ def compute_network(values: dict[str, np.ndarray], fault: str) -> dict[str, np.n
     inverse = 0.5 + 2 * mean
     gain, focus = values["lens"][0]
     coc = gain * (focus - inverse)
-    maps = dict(zip(OUTPUT_NAMES, (np.abs(coc), 1 / inverse, coc, 0.05 * inverse, mean), strict=True))
+    maps: dict[str, np.ndarray] = dict(
+        zip(OUTPUT_NAMES, (np.abs(coc), 1 / inverse, coc, 0.05 * inverse, mean), strict=True)
+    )
     if fault == "scale":
         maps["depth"] = maps["depth"] * 1.2
     elif fault == "scale per frame":

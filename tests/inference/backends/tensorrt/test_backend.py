@@ -34,7 +34,7 @@ def test_maps_are_the_networks_before_and_after_the_graph_is_captured(
     backend = load_backend("tensorrt", request_for(tiny_model))
     image, lens = inputs()
     for number in range(runs):
-        given = image * (1 - 0.1 * number)
+        given = image * np.float32(1 - 0.1 * number)
         maps = backend.run(given, lens)
         for name, values in expected_maps(given, lens).items():
             np.testing.assert_allclose(maps[name], values, rtol=1e-5, atol=1e-5)

@@ -37,7 +37,7 @@ def test_graph_equals_the_cpus_functions(
         "mix": np.eye(3, dtype=np.float32) if channels == 3 else np.ones((1, 3), np.float32),
     }
     (found,) = session.run(["image"], given)
-    np.testing.assert_allclose(found, expected, atol=2e-6)
+    np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6)
 
 
 def test_resampling_keeps_grey_and_adds_up():

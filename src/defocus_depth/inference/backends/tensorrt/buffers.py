@@ -79,7 +79,7 @@ class Workspace:
         address = self.gpu.allocate_pinned(nbytes)
         self._stack.callback(self.gpu.free_pinned, address)
         memory = (ctypes.c_uint8 * nbytes).from_address(address)
-        return np.frombuffer(memory, dtype).reshape(shape)  # pyright: ignore[reportArgumentType]  (a buffer, as any)
+        return np.frombuffer(memory, dtype).reshape(shape)  # pyright: ignore  (a buffer, as any)
 
 
 class Sequence:
