@@ -25,11 +25,13 @@ from defocus_depth.evaluation.methods import (
     Prediction,
     constant_method,
     depth_from_focus_method,
+    fused_method,
     network_method,
     zhuo_sim_method,
 )
 from defocus_depth.evaluation.run import evaluate_samples
 from defocus_depth.evaluation.summary import summary
+from defocus_depth.image_files import read_image
 from defocus_depth.inference import AUTO, EstimatorConfig, load_artifact, load_estimator
 from defocus_depth.types import FloatArray
 
@@ -78,7 +80,8 @@ def main(options: Options) -> None:
 
 
 def _methods(options: Options, samples: StackSamples) -> dict[str, Predict]:
-    methods = {"network": network_method(load_estimator(options.model, AUTO, EstimatorConfig()))}
+    estimator = load_estimator(options.model, AUTO, EstimatorConfig())
+    methods = {"network": network_method(estimator), "fused": fused_method(estimator)}
     if options.twin is not None:
         methods["twin"] = network_method(load_estimator(options.twin, AUTO, EstimatorConfig()))
     methods["constant"] = constant_method(samples.truths_m())
@@ -116,8 +119,8 @@ def _on_textured(sample: Sample, prediction: Prediction) -> dict[str, float]:
 
 def _textured(sample: Sample) -> np.ndarray:
     """From `sharp.png` beside the stack where there is one, else from the picture itself."""
-    sharp = None if sample.origin is None else cv2.imread(str(sample.origin.stack.path / "sharp.png"))
-    picture = sample.image if sharp is None else sharp[..., ::-1]
+    path = None if sample.origin is None else sample.origin.stack.path / "sharp.png"
+    picture = read_image(path) if path is not None and path.exists() else sample.image
     luminance = picture.reshape(*picture.shape[:2], -1).mean(2).astype(np.float32) / np.iinfo(picture.dtype).max
     variance = cv2.blur(luminance**2, WINDOW) - cv2.blur(luminance, WINDOW) ** 2
     return variance >= TEXTURED_DEVIATION**2
