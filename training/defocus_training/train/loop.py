@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,8 @@ def _launch(config: TrainConfig) -> Fabric:
     logger = TensorBoardLogger(config.out, name="tensorboard", version="")
     fabric = Fabric(
         accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.nodes,
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", config.devices)),  # torchrun has started them already
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", config.nodes)),
         precision=config.precision,
         loggers=logger,
     )
