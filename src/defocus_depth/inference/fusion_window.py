@@ -1,0 +1,104 @@
+"""The last frames of a stream that show one static scene at different foci, for `fusion`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..types import DepthEstimate, FloatArray, ImageArray
+
+MOST_SHIFT_PX = 1.0  # of a picture COMPARED_WIDTH_PX wide; focus alone looked like 0.4 px at most on test stacks
+MOST_CHANGE_PX = 2.5  # the same for any change, told as the shift that would cause as much; focus alone: 1.7 px
+COMPARED_WIDTH_PX = 160
+LOW_PASS_PX = 3.0  # deviation of the blur that evens out what focus does to a picture COMPARED_WIDTH_PX wide
+GAMMA = 2.2  # of encoded pictures, roughly: blur keeps the mean of light
+NOISE = 2e-3  # relative gradient, per px, below which a picture has nothing to compare
+
+
+@dataclass(frozen=True)
+class FusionLimits:
+    """How many frames are fused at most, and how old (s) they may be."""
+
+    frames: int
+    max_age_s: float
+
+
+@dataclass(frozen=True)
+class _Kept:
+    estimate: DepthEstimate
+    arrived_s: float
+
+
+class FusionWindow:
+    """Keeps estimates until the camera moves, the picture changes otherwise, or they are too old."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._kept: list[_Kept] = []
+        self._last: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def fuse(self, image: ImageArray, estimate: DepthEstimate, limits: FusionLimits) -> DepthEstimate:
+        """The estimate of `image` with what the frames before it say; the estimate itself where nothing is kept.
+
+        A frame at the focus of a kept one takes its place: the same view twice tells nothing new.
+        """
+        from .fusion import fuse_estimates  # its compiler is loaded when it is needed
+
+        self._forget(image, estimate, limits)
+        self._kept = [one for one in self._kept if not _same_optics(one.estimate, estimate)]
+        self._kept.append(_Kept(estimate, self._clock_s()))
+        self._kept = self._kept[-limits.frames :]
+        if len(self._kept) == 1:
+            return estimate
+        return fuse_estimates([one.estimate for one in self._kept], target=-1)
+
+    def _forget(self, image: ImageArray, estimate: DepthEstimate, limits: FusionLimits) -> None:
+        """Drop what is too old, and everything where the scene before the camera is another."""
+        reduced = _reduced(image)
+        last, self._last = self._last, reduced
+        oldest_s = self._clock_s() - limits.max_age_s
+        self._kept = [one for one in self._kept if one.arrived_s >= oldest_s]
+        sizes_differ = any(one.estimate.depth_m.shape != estimate.depth_m.shape for one in self._kept)
+        if sizes_differ or last is None or has_moved(last, reduced):
+            self._kept = []
+
+
+def _same_optics(one: DepthEstimate, other: DepthEstimate) -> bool:
+    return abs(one.focus_dpt - other.focus_dpt) <= 0.01 * max(one.focus_dpt, other.focus_dpt)
+
+
+def _reduced(image: ImageArray) -> FloatArray:
+    """Small, low-passed linear luminance of mean 1: exposure and focus hardly change it."""
+    full_scale = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1.0
+    height = max(1, round(COMPARED_WIDTH_PX * image.shape[0] / image.shape[1]))
+    small = cv2.resize(image, (COMPARED_WIDTH_PX, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = small.mean(2) if small.ndim == 3 else small
+    light = (np.maximum(grey, 0) / np.float32(full_scale)) ** np.float32(GAMMA)
+    low = np.asarray(cv2.GaussianBlur(light, (0, 0), LOW_PASS_PX), np.float32)
+    return low / max(float(low.mean()), 1e-6)
+
+
+def has_moved(before: FloatArray, after: FloatArray) -> bool:
+    """Whether two reduced pictures differ by more than focus explains.
+
+    The shift of least squares between them (Lucas & Kanade 1981, over the whole picture) tells camera motion; their
+    whole difference over their gradient tells any other change.
+    """
+    if before.shape != after.shape:
+        return True
+    by_x = cv2.Sobel(before, cv2.CV_32F, 1, 0, scale=1 / 8).ravel()
+    by_y = cv2.Sobel(before, cv2.CV_32F, 0, 1, scale=1 / 8).ravel()
+    gradient, change = np.stack([by_x, by_y], 1), (after - before).ravel()
+    steepness = float(np.sqrt((gradient**2).sum(1).mean()))
+    if np.sqrt((change**2).mean()) > MOST_CHANGE_PX * (steepness + NOISE):
+        return True
+    normal = gradient.T @ gradient + len(gradient) * np.float32(NOISE) ** 2 * np.eye(2, dtype=np.float32)
+    shift_px = np.linalg.solve(normal, -gradient.T @ change)
+    return bool(np.hypot(*shift_px) > MOST_SHIFT_PX)
