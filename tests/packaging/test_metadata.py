@@ -43,7 +43,8 @@ def _imported(folder: Path) -> dict[str, str]:
             else:
                 continue
             found.update({name.split(".")[0]: str(path.relative_to(REPOSITORY)) for name in names})
-    scripts = {path.stem for path in (REPOSITORY / "benchmarks").rglob("*") if path.suffix == ".py" or path.is_dir()}
+    beside = (REPOSITORY / "benchmarks", REPOSITORY / "tests" / "helpers")
+    scripts = {path.stem for at in beside for path in at.rglob("*") if path.suffix == ".py" or path.is_dir()}
     ours = {"defocus_depth", "defocus_training", "tests"} | scripts
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | ours | OPTIONAL}
 
