@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from defocus_depth.types import CameraIntrinsics
 from defocus_training.fitting import photometric as module
 from defocus_training.fitting.options import PhotometricOptions
 from defocus_training.fitting.photometric import Photometric, photometric, solve_colours
 from defocus_training.fitting.views import Noise, Views
 from defocus_training.splatting.psf import DiscPsf
-from defocus_training.splatting.render import render
+from defocus_training.splatting.render import Blur, RenderOptions, SceneGaussians, render
 
 SIZE = (24, 32)
 
@@ -47,6 +48,10 @@ def rendered_loss() -> tuple[Photometric, torch.Tensor, torch.Tensor]:
     return loss_of(pictures.movedim(1, -1).numpy()), colour, depth
 
 
+def _render_on_cpu(scene: SceneGaussians, blur: Blur, camera: CameraIntrinsics, options: RenderOptions) -> torch.Tensor:
+    return render(scene, blur, camera, replace(options, engine="cpu"))
+
+
 def test_exact_renderings_leave_nothing() -> None:
     loss, colour, depth = rendered_loss()
     assert float(loss.misfit(*loss.pictures(colour, depth)).max()) < 1e-6
@@ -80,7 +85,7 @@ def test_colours_of_a_known_depth_are_found() -> None:
 def test_the_path_of_the_cuda_engine_gives_alike_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here with the CPU's alpha compositing in place of gsplat's."""
     monkeypatch.setattr(torch.Tensor, "cuda", lambda tensor: tensor)
-    monkeypatch.setattr(module, "render", lambda *given: render(*given[:3], replace(given[3], engine="cpu")))
+    monkeypatch.setattr(module, "render", _render_on_cpu)
     loss, colour, depth = rendered_loss()
     pictures, counted = replace(loss, engine="gsplat").pictures(colour, depth)
     assert pictures.shape == loss.frames.shape and counted.shape == (3, 1, *SIZE)

@@ -55,4 +55,4 @@ def _own_texture(guide: FloatArray, texture: float) -> FloatArray:
     picture = np.ascontiguousarray(guide @ LUMINANCE)
     gradients = [cv2.Sobel(picture, -1, dx, 1 - dx) / 8 for dx in (1, 0)]
     energy = cv2.GaussianBlur(gradients[0] ** 2 + gradients[1] ** 2, (0, 0), 0.8)
-    return energy / (energy + texture**2)
+    return np.asarray(energy / (energy + texture**2), np.float32)
