@@ -57,7 +57,7 @@ def estimate(focus_m, u_dpt=1.0, shape=(240, 320)) -> DepthEstimate:
     u = np.full(shape, u_dpt, np.float32)
     coc = coc_from_inverse_depth(u, 8.0, 1 / focus_m)
     scale = np.full(shape, 0.1, np.float32)
-    return DepthEstimate(1 / u, coc, np.abs(coc), scale, scale, 8.0, 1 / focus_m)
+    return DepthEstimate(np.reciprocal(u), coc, np.abs(coc), scale, scale, 8.0, 1 / focus_m)
 
 
 def feed(window, pictures, foci_m, **changes):

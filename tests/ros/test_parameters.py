@@ -22,7 +22,7 @@ def test_defaults_hold_and_every_parameter_is_described() -> None:
 
 
 def test_numbers_have_units_in_their_names() -> None:
-    dimensionless = {"threads", "f_number", "min_confidence"}
+    dimensionless = {"threads", "f_number", "min_confidence", "fusion_window"}
     for spec in NUMBERS:
         assert spec.name in dimensionless or spec.name.endswith(("_m", "_s", "_px", "_px_per_dpt")), spec.name
 

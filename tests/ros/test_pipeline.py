@@ -60,6 +60,23 @@ def test_all_maps_of_a_frame_have_the_images_size_and_agree(estimator) -> None:
     assert maps.invalid_ratio == 0.0
 
 
+def test_fusion_is_off_by_default_and_fuses_foci_of_a_static_scene_when_on(estimator) -> None:
+    pipeline = DepthPipeline(estimator, decode_image)
+
+    def estimate(focus_m: float, window: int, image: np.ndarray = BRIGHTNESS) -> DepthEstimate:
+        setting, parameters = LensSetting(LENS, focus_m), DepthNodeParameters(fusion_window=window)
+        return pipeline.process(message_of(image, "mono8"), setting, parameters).estimate
+
+    alone = estimate(0.35, 1)
+    for focus_m in (0.35, 0.5, 0.8):
+        np.testing.assert_array_equal(estimate(focus_m, 1).depth_m, alone.depth_m)
+    np.testing.assert_array_equal(estimate(0.35, 4).depth_m, alone.depth_m)
+    fused = estimate(0.5, 4)
+    assert fused.focus_dpt == 2.0 and not np.array_equal(fused.depth_m, alone.depth_m)
+    turned = np.ascontiguousarray(BRIGHTNESS[:, ::-1])  # another scene: nothing to fuse
+    np.testing.assert_allclose(estimate(0.8, 4, turned).depth_m, alone.depth_m[:, ::-1], rtol=1e-5)
+
+
 def test_min_confidence_masks_depth_and_nothing_else(estimator) -> None:
     maps = maps_of(estimator, BRIGHTNESS, min_confidence=0.5)
     masked = BRIGHTNESS / 255 < 0.5

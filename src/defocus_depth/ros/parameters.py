@@ -169,6 +169,14 @@ class DepthNodeParameters:
         minimum=0,
         maximum=1,
     )
+    fusion_window: int = parameter(
+        1,
+        "Frames of a static scene, each at another focus distance, that are fused into every estimate; 1: none. "
+        "Camera motion or any change that focus does not explain starts anew.",
+        minimum=1,
+        maximum=32,
+    )
+    fusion_max_age_s: float = parameter(2.0, "Oldest frame (s) that is still fused.", minimum=0.01, maximum=3600)
     publish_depth_mm: bool = parameter(
         False, "Also publish ~/depth/image_raw, 16UC1 in mm, 0 where unknown.", applies="in configure"
     )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..inference import EstimatorInfo
+from ..inference.fusion_window import FusionLimits, FusionWindow
 from ..messages.decode import DecodedImage
 from ..messages.lens_setting import LensSetting, lens_of_crop
 from ..types import DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
@@ -38,12 +39,18 @@ class FrameMaps:
     """
 
     def __init__(
-        self, decoded: DecodedImage, setting: LensSetting, parameters: DepthNodeParameters, estimator: DepthEstimator
+        self,
+        decoded: DecodedImage,
+        setting: LensSetting,
+        parameters: DepthNodeParameters,
+        estimator: DepthEstimator,
+        window: FusionWindow,
     ) -> None:
         self._decoded = decoded
         self._setting = setting
         self._parameters = parameters
         self._estimator = estimator
+        self._window = window
 
     @property
     def image(self) -> ImageArray:
@@ -68,10 +75,12 @@ class FrameMaps:
 
     @cached_property
     def estimate(self) -> DepthEstimate:
-        """The dense estimate, before any masking."""
+        """The dense estimate, before any masking; fused with the frames before it where the parameters ask for it."""
         focus_distance_m = self._setting.focus_distance_m
         assert focus_distance_m is not None  # `setting_at` skips frames of unknown focus
-        return self._estimator.estimate(self.image, self._setting.lens, focus_distance_m, transfer=self.transfer)
+        single = self._estimator.estimate(self.image, self._setting.lens, focus_distance_m, transfer=self.transfer)
+        limits = FusionLimits(self._parameters.fusion_window, self._parameters.fusion_max_age_s)
+        return single if limits.frames == 1 else self._window.fuse(self.image, single, limits)
 
     @cached_property
     def depth_m(self) -> FloatArray:
@@ -115,6 +124,7 @@ class DepthPipeline:
     def __init__(self, estimator: DepthEstimator, decode: Callable[[Any], DecodedImage]) -> None:
         self._estimator = estimator
         self._decode = decode
+        self._window = FusionWindow()
 
     def process(
         self,
@@ -134,4 +144,6 @@ class DepthPipeline:
         decoded = self._decode(message)
         width_px = decoded.array.shape[1]
         lens = lens_of_crop(setting.lens, width_px, full_width_px(width_px))
-        return FrameMaps(decoded, LensSetting(lens, setting.focus_distance_m), parameters, self._estimator)
+        return FrameMaps(
+            decoded, LensSetting(lens, setting.focus_distance_m), parameters, self._estimator, self._window
+        )
