@@ -160,6 +160,25 @@ def test_onnxruntime_refuses_bf16(tiny_model: Path, request_for: RequestMaker):
         load_backend("onnxruntime", request_for(tiny_model, precision="bf16"))
 
 
+def test_onnxruntime_gpu_is_not_taken_for_the_cpu_build(tiny_model: Path, request_for: RequestMaker):
+    if "CUDAExecutionProvider" in pytest.importorskip("onnxruntime").get_available_providers():
+        pytest.skip("onnxruntime-gpu is installed")
+    with pytest.raises(
+        BackendUnavailableError, match=r"onnxruntime_gpu: expected .*providers_cuda.so .*onnxruntime-gpu"
+    ):
+        load_backend("onnxruntime_gpu", request_for(tiny_model))
+
+
+def test_a_session_that_fell_back_to_the_cpu_is_refused(
+    tiny_model: Path, request_for: RequestMaker, monkeypatch: pytest.MonkeyPatch
+):
+    from defocus_depth.inference.backends import onnxruntime_backend
+
+    monkeypatch.setattr(onnxruntime_backend, "_require_cuda_build", lambda: None)
+    with pytest.raises((BackendUnavailableError, ModelError), match="CUDAExecutionProvider"):
+        load_backend("onnxruntime_gpu", request_for(tiny_model))
+
+
 @pytest.mark.skipif(not RELEASED_MODEL.is_file(), reason="no released model in the package yet")
 @pytest.mark.parametrize("size_index", [0, -1])
 def test_backends_agree_on_the_released_model(size_index: int, request_for: RequestMaker, inputs: Inputs):

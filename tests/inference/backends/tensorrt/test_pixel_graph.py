@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import onnxruntime as ort
 import pytest
 
+from defocus_depth.errors import BackendUnavailableError
 from defocus_depth.inference.backends.tensorrt.pixel_graph import graph_digest, pixel_graph
 from defocus_depth.inference.pixels import byte_table, to_unit_floats
 from defocus_depth.inference.working_size import WorkingGeometry, choose_geometry
@@ -50,3 +53,11 @@ def test_resampling_keeps_grey_and_adds_up():
 
 def test_digest_is_of_what_makes_the_graph():
     assert graph_digest() == graph_digest() and len(graph_digest()) == 64
+
+
+def test_without_onnx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(
+        BackendUnavailableError, match="expected the package onnx: pip install 'defocus_depth.tensorrt.'"
+    ):
+        pixel_graph()

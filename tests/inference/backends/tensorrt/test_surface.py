@@ -24,7 +24,7 @@ FOLDER = Path(tensorrt.__file__).parent
 TENSORRT_LISTS: tuple[Members, ...] = (BUILD, RUN, RTX_ONLY, TENSORRT_10_ONLY)
 TENSORRT_FILES = ("adapter", "builder", "engine")  # no other file is handed an object of the library
 # Names that TensorRT has too, on objects that are not its own in these files.
-OURS = {"__init__", "append", "engine", "itemsize", "pop", "trt", "version"}
+OURS = {"__init__", "append", "clear", "engine", "itemsize", "pop", "trt", "version"}
 
 
 def touched(*files: str) -> set[str]:

@@ -74,6 +74,7 @@ def build_plan(library: Library, graph: bytes, options: BuildOptions) -> Plan:
         ModelError: the parser refuses the graph.
         BackendError: the library cannot build it.
     """
+    library.problems.clear()
     builder = library.trt.Builder(library.log)
     network = builder.create_network(library.network_flags)
     _parse(library, network, graph)

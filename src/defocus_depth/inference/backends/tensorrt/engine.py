@@ -39,6 +39,7 @@ class Engine:
         self._library, self._workspace = library, workspace
         self.inputs: dict[str, tuple[Shape, npt.DTypeLike]] = {}
         self.outputs: dict[str, tuple[Shape, npt.DTypeLike]] = {}
+        library.problems.clear()
         self._runtime: Any = library.trt.Runtime(library.log)
         self._engine: Any = self._deserialised(engine)
         self._context: Any

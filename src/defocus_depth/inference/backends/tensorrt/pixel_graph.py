@@ -13,6 +13,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from ....errors import BackendUnavailableError
 from .builder import ShapeRange
 
 OPSET = 18
@@ -38,8 +39,15 @@ def pixel_graph() -> bytes:
 
     Inputs: `pixels` uint8 [1, H, W, C], `table` float32 [256], `rows` [h, H], `columns` [W, w], `mix` [C, 3].
     Output: `image` float32 [1, 3, h, w].
+
+    Raises:
+        BackendUnavailableError: the package onnx is not installed.
     """
-    from onnx import TensorProto, helper
+    try:
+        from onnx import TensorProto, helper
+    except ImportError as error:
+        wanted = "pip install 'defocus_depth[tensorrt]'"
+        raise BackendUnavailableError(f"pre-processing on the GPU: expected the package onnx: {wanted}") from error
 
     def port(name: str, kind: int, shape: list[Any]) -> Any:
         return helper.make_tensor_value_info(name, kind, shape)
