@@ -174,7 +174,7 @@ def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str
             soft_wrap=True,
         )
     if cache.folder != default_folder():
-        where = f"The node looks for engines in {default_folder()}: export {FOLDER_VARIABLE}={cache.folder}"
+        where = f"The node looks for engines in {default_folder()}: export {FOLDER_VARIABLE}={cache.folder.resolve()}"
         console.print(where, soft_wrap=True)
 
 

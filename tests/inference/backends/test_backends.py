@@ -169,6 +169,7 @@ def test_onnxruntime_gpu_is_not_taken_for_the_cpu_build(tiny_model: Path, reques
         load_backend("onnxruntime_gpu", request_for(tiny_model))
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_session_that_fell_back_to_the_cpu_is_refused(
     tiny_model: Path, request_for: RequestMaker, monkeypatch: pytest.MonkeyPatch
 ):
