@@ -14,6 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.utilities import try_shutdown  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
 
@@ -71,7 +72,7 @@ class Bench:
         self._executor.shutdown()
         self.tester.destroy_node()
         self.node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_without_a_lens_file_the_node_does_not_start() -> None:
         with pytest.raises(ConfigError, match="expected a lens YAML with a focus_curve, got nothing"):
             LensStateNode()
     finally:
-        rclpy.try_shutdown()
+        try_shutdown()
     with pytest.raises(ConfigError, match="settle_s: expected 0..60"):
         LensStateNodeParameters(settle_s=-1.0)
 

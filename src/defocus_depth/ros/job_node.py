@@ -65,7 +65,8 @@ class JobNode(Node, Generic[Parameters]):
         self._running: JobContext | None = None
         self._thread: threading.Thread | None = None
         group = ReentrantCallbackGroup()  # of the default group nothing else would run while an answer waits
-        self.create_service(Trigger, f"~/{service}", self._on_start, callback_group=group)
+        start: Any = self._on_start  # rclpy awaits coroutines, its annotations do not say so
+        self.create_service(Trigger, f"~/{service}", start, callback_group=group)
         self.create_service(Trigger, "~/cancel", self._on_cancel, callback_group=group)
         self.create_timer(_WAKE_S, lambda: None, callback_group=group)
 
@@ -77,7 +78,8 @@ class JobNode(Node, Generic[Parameters]):
         ended: Future = Future()
         self._thread = threading.Thread(target=self._run, args=(self._server.values, self._running, ended))
         self._thread.start()
-        response.success, response.message = await ended
+        outcome: Any = await ended
+        response.success, response.message = outcome
         self._running = None
         return response
 

@@ -52,14 +52,14 @@ def test_a_disc_is_told_from_a_gaussian():
     as_disc, as_gaussian = sharp.measure(disc), sharp.measure(disc, gaussian_transfer)
     assert np.median(as_disc.residual) < 0.5 * np.median(as_gaussian.residual)
     assert 0.24 < np.median(as_gaussian.size_px) / 8.0 < 0.29
-    smooth = cv2.GaussianBlur(picture(0.1), (0, 0), 2.0)
+    smooth = np.asarray(cv2.GaussianBlur(picture(0.1), (0, 0), 2.0), np.float32)
     assert np.median(sharp.measure(smooth).residual) > np.median(sharp.measure(smooth, gaussian_transfer).residual)
 
 
 def test_plain_tiles_and_blur_beyond_the_ladder_are_not_told():
     sharp = picture(0.1)
     sharp[:, :70] = 0.4
-    found = SharpPicture(sharp, 20.0, TILES).measure(cv2.blur(sharp, (3, 3)))
+    found = SharpPicture(sharp, 20.0, TILES).measure(np.asarray(cv2.blur(sharp, (3, 3)), np.float32))
     assert np.isnan(found.size_px[:, 0]).all() and np.isfinite(found.size_px[:, 2]).all()
     assert np.isnan(SharpPicture(picture(0.1), 5.0, TILES).measure(picture(13.0)).size_px).all()
 

@@ -77,7 +77,7 @@ def test_the_pose_tells_depth_at_every_point(page: np.ndarray, pose):
     points_m = np.array([(0.02, 0.03), (0.1, 0.15), (0.25, 0.1)])
     camera_m = points_m @ rotation[:, :2].T + place
     pixels, _ = cv2.projectPoints(camera_m, np.zeros(3), np.zeros(3), matrix(), np.array(CAMERA.distortion))
-    told = seen.inverse_depth_dpt(CHART, CAMERA, pixels.reshape(-1, 2))
+    told = seen.inverse_depth_dpt(CHART, CAMERA, np.asarray(pixels.reshape(-1, 2), np.float64))
     assert told == pytest.approx(1 / camera_m[:, 2], rel=0.005)
     assert np.isnan(seen.inverse_depth_dpt(CHART, CAMERA, np.array([[2.0, 2.0]]))).all()
 

@@ -27,7 +27,7 @@ def frame(magnification: float, blur_px: float, shift_px: float = 0.0) -> np.nda
     affine = cv2.getRotationMatrix2D(centre, 0.0, magnification)
     affine[0, 2] += shift_px
     grown = cv2.warpAffine(scene(), affine, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return cv2.GaussianBlur(grown, (0, 0), 0.5 + blur_px)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.5 + blur_px), np.float32)
 
 
 def sweep(per_dpt: float) -> list[np.ndarray]:
@@ -65,7 +65,7 @@ def test_a_jump_of_the_view_is_found_where_it_happens():
 
 def test_pictures_of_different_things_do_not_align():
     rng = np.random.default_rng(0)
-    other = cv2.GaussianBlur(rng.random((HEIGHT, WIDTH), np.float32), (0, 0), 2.0)
+    other = np.asarray(cv2.GaussianBlur(rng.random((HEIGHT, WIDTH), np.float32), (0, 0), 2.0), np.float32)
     assert moved_px(scene(), other) > 5
     assert moved_px(scene(), scene()) == pytest.approx(0.0, abs=1e-3)
 
@@ -77,6 +77,6 @@ def test_shifts_are_measured_in_pixels(shift_px: float):
 
 def test_exposure_is_told_from_blur():
     frames = sweep(0.0)
-    ratios = exposure_ratios([frames[0], frames[2], 1.08 * frames[4]])
+    ratios = exposure_ratios([frames[0], frames[2], np.float32(1.08) * frames[4]])
     assert ratios == pytest.approx([1.0, 1.0, 1.08], abs=0.01)
     assert [drifts(float(ratio)) for ratio in ratios] == [False, False, True]

@@ -14,6 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.utilities import try_shutdown  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
@@ -84,7 +85,7 @@ class Bench:
         self._executor.shutdown()
         self.tester.destroy_node()
         self.node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
 
 
 @pytest.fixture

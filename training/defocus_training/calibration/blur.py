@@ -51,7 +51,7 @@ class Tiles:
         width, height = self.size_px(shape)
         x = self.margin_px + (np.arange(self.across) + 0.5) * width - 0.5
         y = self.margin_px + (np.arange(self.down) + 0.5) * height - 0.5
-        return np.stack(np.meshgrid(x, y), axis=-1)
+        return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float64)
 
 
 @dataclass(frozen=True)

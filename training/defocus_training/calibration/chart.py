@@ -92,7 +92,7 @@ def write_chart(path: Path, chart: Chart) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=[side / _INCH_M for side in chart.page_m])
+    figure = Figure(figsize=(chart.page_m[0] / _INCH_M, chart.page_m[1] / _INCH_M))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.imshow(chart.page(_PRINT_DPI / _INCH_M), cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
     axes.axis("off")

@@ -67,7 +67,8 @@ def find_chart(image: ImageArray, chart: Chart, name: str) -> ChartView:
         raise ConfigError(
             f"{name}: expected at least {_LEAST_CORNERS} corners of the chart in the sharpest picture, got {count}"
         )
-    return ChartView(board.getChessboardCorners()[names.ravel()], corners.reshape(-1, 2))
+    on_board = np.asarray(board.getChessboardCorners(), np.float32)
+    return ChartView(on_board[np.asarray(names, np.intp).ravel()], np.asarray(corners, np.float32).reshape(-1, 2))
 
 
 def calibrate_camera(views: Sequence[ChartView], size: tuple[int, int]) -> tuple[CameraIntrinsics, float]:
@@ -82,11 +83,8 @@ def calibrate_camera(views: Sequence[ChartView], size: tuple[int, int]) -> tuple
         )
     objects, images = [view.object_m for view in views], [view.image_px for view in views]
     error_px, matrix, distortion, *_ = cv2.calibrateCamera(objects, images, size, None, None, flags=cv2.CALIB_FIX_K3)  # type: ignore[call-overload]
-    camera = CameraIntrinsics(
-        *size,
-        *(float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2))),
-        tuple(map(float, distortion.ravel()[:5])),
-    )
+    fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    camera = CameraIntrinsics(*size, fx, fy, cx, cy, tuple(map(float, distortion.ravel()[:5])))
     return camera, float(error_px)
 
 
@@ -103,7 +101,9 @@ def chart_pose(view: ChartView, camera: CameraIntrinsics) -> ChartPose:
     turn, translation = cv2.solvePnPRefineLM(view.object_m, view.image_px, matrix, distortion, turn, translation)
     projected, _ = cv2.projectPoints(view.object_m, turn, translation, matrix, distortion)
     error_px = float(np.sqrt(np.mean(np.sum((projected.reshape(-1, 2) - view.image_px) ** 2, axis=1))))
-    return ChartPose(cv2.Rodrigues(turn)[0], translation.ravel(), error_px)
+    return ChartPose(
+        np.asarray(cv2.Rodrigues(turn)[0], np.float64), np.asarray(translation, np.float64).ravel(), error_px
+    )
 
 
 def _matrices(camera: CameraIntrinsics) -> tuple[Points, Points]:

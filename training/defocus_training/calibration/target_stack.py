@@ -119,7 +119,7 @@ def _between(stack: FocalStack, source: int, target: int) -> Vector:
         np.eye(3) if affine is None else np.array([*affine, (0.0, 0.0, 1.0)])
         for affine in (stack.frames[source].to_reference, stack.frames[target].to_reference)
     ]
-    return np.linalg.solve(matrices[1], matrices[0])
+    return np.linalg.solve(matrices[1], matrices[0]).astype(np.float64)
 
 
 def _registered(picture: FloatArray, affine: Vector, scale: float) -> FloatArray:
@@ -129,4 +129,5 @@ def _registered(picture: FloatArray, affine: Vector, scale: float) -> FloatArray
     shrink = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5], [0, 0, 1]])
     small = shrink @ affine @ np.linalg.inv(shrink)
     size = (picture.shape[1], picture.shape[0])
-    return cv2.warpAffine(picture, small[:2], size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpAffine(picture, small[:2], size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.float32)

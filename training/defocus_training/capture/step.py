@@ -147,7 +147,8 @@ def _averaged(
 ) -> StepPicture:
     """Mean in linear light; a single picture stays as it came."""
     last = images[-1]
-    radiance = np.mean([linear_pixels(image.pixels, transfer) for image in images], axis=0, dtype=np.float32)
+    linear = [linear_pixels(image.pixels, transfer) for image in images]
+    radiance = np.asarray(np.mean(linear, axis=0, dtype=np.float32))
     pixels = last.pixels if len(images) == 1 else encoded_pixels(radiance, transfer, np.uint16)
     return StepPicture(
         pixels,

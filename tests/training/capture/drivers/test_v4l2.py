@@ -18,7 +18,7 @@ from defocus_training.capture.drivers import v4l2_controls as c  # noqa: E402
 from defocus_training.capture.drivers.options import DeviceOptions, V4l2Options  # noqa: E402
 from defocus_training.capture.step import StepOptions, take_step  # noqa: E402
 
-BEFORE = {
+BEFORE: dict[int, int] = {
     c.AUTOFOCUS: 1,
     c.FOCUS: 40,
     c.EXPOSURE_MODE: 3,
@@ -28,7 +28,11 @@ BEFORE = {
     c.AUTO_WHITE: 1,
     c.WHITE: 4600,
 }
-BLOCKED_BY = {c.FOCUS: (c.AUTOFOCUS, 0), c.EXPOSURE: (c.EXPOSURE_MODE, 1), c.WHITE: (c.AUTO_WHITE, 0)}
+BLOCKED_BY: dict[int, tuple[int, int]] = {
+    c.FOCUS: (c.AUTOFOCUS, 0),
+    c.EXPOSURE: (c.EXPOSURE_MODE, 1),
+    c.WHITE: (c.AUTO_WHITE, 0),
+}
 
 
 class FakeControl:

@@ -70,7 +70,7 @@ class ControlBank:
             self._before[control] = self.read(control)
         try:
             self.control(control).value = value
-            self._device.controls.refresh()
+            self._controls().refresh()
         except _PROBLEMS as error:
             raise self._refusal(control, f"to take {value}", error) from error
 
@@ -88,16 +88,19 @@ class ControlBank:
         for control, value in reversed(self._before.items()):
             try:
                 self.control(control).value = value
-                self._device.controls.refresh()
+                self._controls().refresh()
             except (*_PROBLEMS, DeviceError) as error:
                 _LOG.warning(
                     "%s: %s could not be restored to %s: %s", self._path, ControlID(control).name, value, error
                 )
         self._before.clear()
 
+    def _controls(self) -> Any:
+        return self._device.controls
+
     def _find(self, control: int) -> Any:
         try:
-            return self._device.controls[control]
+            return self._controls()[control]
         except KeyError:
             return None
         except OSError as error:
