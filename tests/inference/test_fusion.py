@@ -62,6 +62,11 @@ def test_foci_together_resolve_the_sign_of_blur():
     np.testing.assert_allclose(fused_u(*frames), true_u, atol=0.08)
 
 
+def test_what_lies_nearer_than_every_focus_is_found_where_the_frames_say_so():
+    frames = [estimate(1.6, focus) for focus in (1.0, 0.67, 0.4)]
+    np.testing.assert_allclose(fused_u(*frames), 1.6, atol=0.05)
+
+
 def test_noise_averages_out():
     rng = np.random.default_rng(0)
     true_u = np.linspace(0.4, 2.3, SHAPE[1])

@@ -4,11 +4,12 @@ At every pixel each frame says two things of the inverse depth u: DepthNet's û 
 |CoC|, which |G·(F − u)| should be; the latter knows no sign, but frames at different foci resolve it. Their robust
 negative log-likelihoods are added over a list of hypotheses:
 
-    E(u) = ½ Σ min(|u − û|/b + ln b, C) + ½ Σ min(||G·(F − u)| − c|/σ(c) + ln σ(c), C)
+    E(u) = ½ Σ min(|u − û|/b + ln b, C) + ½ Σ min(||G·(F − u)| − c|/σ(c) + ln σ(c), C) + P·[u > every F]
 
-and the fused u is the median of exp(−E). C bounds what one frame can say, so that frames that are wrong (sign, motion)
-are outvoted; ½, because frames of one scene err alike. Precise frames count more through b. The result's scale and
-confidence come from exp(−E·TEMPER): what the frames have in common, they all have wrong together.
+and the fused u is the median of exp(−E). P, because sweeps begin nearer than the scene as a rule. C bounds what one
+frame can say, so that frames that are wrong (sign, motion) are outvoted; ½, because frames of one scene err alike.
+Precise frames count more through b. The result's scale and confidence come from exp(−E·TEMPER): what the frames have in
+common, they all have wrong together.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..types import DepthEstimate, FloatArray
 
 HYPOTHESES = 96
 MOST_COST = 4.0  # C
+NEARER_COST, NEARER = 4.0, 1.02  # P, and how many times the largest F counts as nearer than it
 COC_SCALE_PX, COC_SCALE_SHARE = 0.6, 0.15  # σ(c) = 0.6 px + 0.15·c: SDNet's error, as measured on validation stacks
 TEMPER = 0.3  # by which mean confidence matches the measured share within 1.25
 FARTHEST_DPT = 0.05  # u of the farthest hypothesis, where no frame says farther
@@ -52,7 +54,8 @@ def fuse_estimates(estimates: Sequence[DepthEstimate], target: int = 0) -> Depth
     with np.errstate(divide="ignore"):
         inverse = np.where(frames[0] > 0, np.reciprocal(frames[0]), np.float32(0))
     hypotheses = _hypotheses(inverse, optics[:, 1])
-    fused = _fuse(inverse, frames[1], frames[2], optics, hypotheses)
+    prior = np.where(hypotheses > NEARER * optics[:, 1].max(), np.float32(NEARER_COST), np.float32(0))
+    fused = _fuse(inverse, frames[1], frames[2], optics, (hypotheses, prior))
     depth_m = np.reciprocal(fused[..., 0])
     coc_px = coc_from_inverse_depth(fused[..., 0], at.blur_gain_px_per_dpt, at.focus_dpt)
     return dataclasses.replace(
@@ -84,14 +87,15 @@ def _hypotheses(inverse_dpt: FloatArray, foci_dpt: FloatArray) -> FloatArray:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fuse(inverse, scale, defocus, optics, hypotheses):  # noqa: ANN001, ANN202
-    """u, Laplace scale of u and confidence, float32 (H, W, 3)."""
+def _fuse(inverse, scale, defocus, optics, choices):  # noqa: ANN001, ANN202
+    """u, Laplace scale of u and confidence, float32 (H, W, 3); `choices`: hypotheses and what each costs beforehand."""
+    hypotheses, prior = choices
     height, width, frames = inverse.shape
     fused = np.empty((height, width, 3), np.float32)
     cost = np.empty(len(hypotheses), np.float32)
     for y in range(height):
         for x in range(width):
-            cost[:] = 0
+            cost[:] = prior
             for i in range(frames):
                 b, c = scale[y, x, i], defocus[y, x, i]
                 sigma = np.float32(COC_SCALE_PX) + np.float32(COC_SCALE_SHARE) * c
