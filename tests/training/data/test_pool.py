@@ -9,7 +9,6 @@ import pytest
 from defocus_depth.errors import ConfigError
 from defocus_training.data.pool import (
     fill_pool,
-    fill_unsure,
     load_photos,
     make_shard,
     read_shard,
@@ -58,17 +57,3 @@ def test_photos_become_textures_and_an_empty_folder_is_refused(tmp_path: Path) -
     (photo,) = load_photos(tmp_path)
     assert photo.mean() == pytest.approx(0.5, abs=0.01)  # sRGB 188 is half the light
     assert load_photos(None) == []
-
-
-def test_unsure_values_are_filled_from_sure_surroundings() -> None:
-    values = np.full((45, 61), 3.0, np.float32)
-    values[:, 30:] = 11.0
-    weight = np.ones_like(values)
-    weight[10:30, 5:20] = 0
-    weight[10:30, 40:55] = 0
-    broken = np.where(weight > 0, values, 99.0).astype(np.float32)
-    filled = fill_unsure(broken, weight)
-    np.testing.assert_array_equal(filled[weight > 0], values[weight > 0])
-    error = np.abs(filled - values)[weight == 0]
-    assert error.mean() < 0.8 and error.max() < 4  # a tenth and a half of the step between the surfaces
-    assert np.isfinite(fill_unsure(values, np.zeros_like(values))).all()

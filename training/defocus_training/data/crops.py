@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from .augment import AugmentOptions, camera_effects, tone_curve
-from .pool import TRAINING_SEED_BASE, Shard, fill_unsure
+from .pool import TRAINING_SEED_BASE, Shard
 from .sources import ShardSource
 
 Supervision = Literal["self", "truth"]
@@ -53,8 +53,8 @@ class CropOptions:
     upright_share: float = 0.7
     """Probability that a crop stays upright (mirrored or not): floors are below, and nearer further down. The other
     crops are turned by quarters, for cameras that are mounted on their side or upside down."""
-    filled_weight: float = 0.08
-    """Weight of a target where the teacher does not know and its sure surroundings answer for it."""
+    least_weight: float = 0.08
+    """Weight of a target that the teacher is not sure of: it followed from the surroundings."""
 
 
 class PairStream(IterableDataset[Pair]):
@@ -156,8 +156,7 @@ def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[
         return truth, np.ones_like(truth)
     deviation = shard.teacher_deviation_px[at].astype(np.float32) / np.float32(crops.trusted_deviation_px)
     sure = np.asarray(1 / (1 + deviation**2), np.float32)
-    filled = fill_unsure(shard.teacher_px[at].astype(np.float32), sure**2)
-    return filled, crops.filled_weight + (1 - crops.filled_weight) * sure
+    return shard.teacher_px[at].astype(np.float32), crops.least_weight + (1 - crops.least_weight) * sure
 
 
 def _choose_turn(rng: Rng, crops: CropOptions) -> Turn:

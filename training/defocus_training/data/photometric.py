@@ -10,11 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from defocus_depth.optics import to_linear
-
 from .crops import Crop, Pair, PairStream, choose_crop, pair_of
+from .pool import SRGB_TO_LINEAR
 
-SRGB_TO_LINEAR = to_linear(np.linspace(0, 1, 256), "srgb").astype(np.float32)
 Rng = np.random.Generator
 
 

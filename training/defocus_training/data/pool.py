@@ -26,7 +26,7 @@ from .textures import Texture
 TRAINING_SEED_BASE = 10_000_000
 """Training draws seeds from here on; the simulation and every evaluation stay below it."""
 SENSOR_NOISE = 0.003
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+SRGB_TO_LINEAR = to_linear(np.linspace(0, 1, 256), "srgb").astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -95,23 +95,6 @@ def read_shard(path: Path) -> Shard:
         return Shard(**{name: arrays[name] for name in Shard.__annotations__})
 
 
-def fill_unsure(values: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """`values` (H, W) where `weight` is high, elsewhere what the nearest sure values say: pull-push interpolation.
-
-    From coarse to fine, a level's weighted mean gives way to the finer level in so far as that level is sure.
-    Source: Gortler et al. 1996, "The Lumigraph", section 3.4.
-    """
-    if min(values.shape) <= 2:
-        return np.full_like(values, (values * weight).sum() / max(float(weight.sum()), 1e-9))
-    half = (values.shape[1] // 2, values.shape[0] // 2)
-    coarse_weight = np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32)
-    coarse = np.asarray(cv2.resize(values * weight, half, interpolation=cv2.INTER_AREA), np.float32)
-    mean = np.asarray(coarse / np.maximum(coarse_weight, 1e-9), np.float32)
-    filled = fill_unsure(mean, np.asarray(np.minimum(1, 4 * coarse_weight), np.float32))
-    background = np.asarray(cv2.resize(filled, values.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-    return np.asarray(weight * values + (1 - weight) * background, np.float32)
-
-
 def shard_paths(folder: Path) -> list[Path]:
     """The finished shards of a pool, in the order of their seeds."""
     return sorted(folder.glob("shard-*.npz"))
@@ -136,7 +119,6 @@ def _make_stack(
     stack = simulate_stack(rng, options) if simulated else generate_stack(rng, options, photos, render)
     noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
-    luminance = (to_linear(frames.astype(np.float32) / 255, "srgb") @ LUMINANCE).astype(np.float32)
-    taught = teach(luminance, stack.focus_px)
+    taught = teach(SRGB_TO_LINEAR[frames], stack.focus_px)
     maps = (taught.inverse_depth_px, taught.deviation_px, stack.inverse_depth_px)
     return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from defocus_depth.types import FloatArray
 
 from ..splatting.psf import Psf
-from .cost_volume import best_hypotheses, cost_volume
+from .cost_volume import CostVolume, best_hypotheses, cost_volume
 from .edges import picture_links, snap_edges
 from .options import StartOptions
 from .semi_global import semi_global
@@ -20,7 +20,11 @@ _SOFTNESS_PX = 0.5  # blur by which a frame may exceed the sharpest and still sh
 
 def starting_depth(views: Views, psf: Psf, options: StartOptions) -> FloatArray:
     """Inverse depth (dpt) of the views, (H, W)."""
-    volume = cost_volume(views, hypotheses(views, options), psf, options.window_px)
+    return depth_from_costs(views, cost_volume(views, hypotheses(views, options), psf, options.window_px), options)
+
+
+def depth_from_costs(views: Views, volume: CostVolume, options: StartOptions) -> FloatArray:
+    """`starting_depth` from costs that are known already."""
     guide = root_composite(views, best_hypotheses(volume, volume.cost))
     cost = np.minimum(volume.cost - volume.cost.min(0), options.highest_cost) * _own_texture(guide, options.texture)
     smoothed = semi_global(cost, picture_links(guide, options.edges), options.step_cost)
