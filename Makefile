@@ -82,7 +82,7 @@ $(RUNTIME): $(METADATA) | $(MADE)
 
 $(DEVELOPMENT): $(METADATA) constraints.txt | $(MADE)
 	@echo "Installing the runtime and the development tools into $(VENV) (once, some minutes) ..."
-	$(PIP) install $(NUMPY) -c constraints.txt -e '.[$(ROS_EXTRA)cpu,tensorrt-rtx,training,dev]'
+	$(PIP) install $(NUMPY) -c constraints.txt -e '.[$(ROS_EXTRA)cpu,tensorrt-rtx,capture,training,dev]'
 	@touch $(RUNTIME) $@
 
 $(MADE):

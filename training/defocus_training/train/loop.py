@@ -118,7 +118,8 @@ class _Run:
     def _show(self) -> None:
         if self.fabric.is_global_zero:
             picture = panel(self.average.model, self.batches[0])
-            self.fabric.logger.experiment.add_image("validation/panel", picture, self.step, dataformats="HWC")
+            board: Any = self.fabric.logger.experiment  # type: ignore[attr-defined]  # TensorBoard's writer
+            board.add_image("validation/panel", picture, self.step, dataformats="HWC")
 
     def _save(self) -> None:
         if not self.fabric.is_global_zero:
