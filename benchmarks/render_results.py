@@ -139,15 +139,23 @@ def _learning_curve(figures: Mapping[str, Any]) -> str:
 
 
 def _fit(figures: Mapping[str, Any]) -> str:
-    columns = ["stack", "AbsRel, textured", "AbsRel", "textured", "held-out PSNR dB"]
-    keys = ("abs_rel_textured", "abs_rel", "textured_fraction", "held_out_psnr_db")
+    columns = ["stack", "AbsRel, textured", "δ1, textured", "AbsRel", "δ1", "textured"]
+    keys = ("abs_rel_textured", "delta1_textured", "abs_rel", "delta1", "textured_fraction")
     rows = [[row["name"], *(_cell(row.get(key)) for key in keys)] for row in figures["stacks"]]
     return f"## Fit\n\n{figures['text']}\n\n" + _table(columns, rows)
 
 
 def _refine(figures: Mapping[str, Any]) -> str:
-    rows = [[row["name"], _cell(row["before_psnr_db"]), _cell(row["after_psnr_db"])] for row in figures["stacks"]]
-    return f"## Refining on real stacks\n\n{figures['text']}\n\n" + _table(["stack", "before dB", "after dB"], rows)
+    columns = {
+        "flat": "flat scene",
+        "released": "released",
+        "steps_200": "200 steps",
+        "steps_600": "600 steps",
+        "fit": "the fit",
+        "interpolated": "neighbours",
+    }
+    rows = [[row["name"], *(f"{row[key]:.1f}" for key in columns)] for row in figures["stacks"]]
+    return f"## Refining on real stacks\n\n{figures['text']}\n\n" + _table(["stack, PSNR dB", *columns.values()], rows)
 
 
 def _confidence_picture(name: str, calibration: Mapping[str, Any], sparsification: Mapping[str, Any]) -> str:
