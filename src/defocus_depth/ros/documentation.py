@@ -3,7 +3,7 @@
     python -m defocus_depth.ros.documentation docs/ros.md README.md --params-file config/depth.yaml
 
 In a markdown file the text between `<!-- begin:topics -->` and `<!-- end:topics -->` is replaced; likewise between
-the marks of `parameters` and `camera-parameters`. Only the simulated camera's table needs ROS.
+the marks of the other `BLOCKS`. Only the tables of the other nodes need ROS.
 """
 
 from __future__ import annotations
@@ -54,10 +54,18 @@ def camera_parameters_table() -> str:
     return parameters_table(SimulatedCameraParameters)
 
 
+def lens_state_parameters_table() -> str:
+    """A markdown table of the lens state node's parameters."""
+    from .lens_state_node import LensStateNodeParameters
+
+    return parameters_table(LensStateNodeParameters)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "topics": topics_table,
     "parameters": parameters_table,
     "camera-parameters": camera_parameters_table,
+    "lens-state-parameters": lens_state_parameters_table,
 }
 
 
