@@ -200,4 +200,5 @@ def test_no_parameter_is_without_effect() -> None:
     elsewhere = {"lens_state_max_age_s", "threads", "precision", "depth_min_m", "depth_max_m", "model", "backend"}
     topics = {"image_transport", "publish_depth_mm", "publish_points"}
     other_files = {"stale_after_s", "autostart"}  # test_bad_input, test_lifecycle
-    assert OBSERVED_AT_ONCE.keys() | elsewhere | topics | other_files == SPECS.keys()
+    fusion = {"fusion_window", "fusion_max_age_s"}  # test_pipeline
+    assert OBSERVED_AT_ONCE.keys() | elsewhere | topics | other_files | fusion == SPECS.keys()

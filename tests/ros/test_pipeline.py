@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,6 +76,20 @@ def test_fusion_is_off_by_default_and_fuses_foci_of_a_static_scene_when_on(estim
     assert fused.focus_dpt == 2.0 and not np.array_equal(fused.depth_m, alone.depth_m)
     turned = np.ascontiguousarray(BRIGHTNESS[:, ::-1])  # another scene: nothing to fuse
     np.testing.assert_allclose(estimate(0.8, 4, turned).depth_m, alone.depth_m[:, ::-1], rtol=1e-5)
+
+
+def test_frames_older_than_the_fusion_takes_are_forgotten(estimator) -> None:
+    def fused(max_age_s: float) -> np.ndarray:
+        pipeline = DepthPipeline(estimator, decode_image)
+        parameters = DepthNodeParameters(fusion_window=4, fusion_max_age_s=max_age_s)
+        for focus_m in (0.35, 0.5):
+            maps = pipeline.process(message_of(BRIGHTNESS, "mono8"), LensSetting(LENS, focus_m), parameters)
+            depth_m = maps.estimate.depth_m
+            time.sleep(0.03)
+        return depth_m
+
+    np.testing.assert_array_equal(fused(0.01), maps_of(estimator, BRIGHTNESS).depth_m)
+    assert not np.array_equal(fused(10.0), fused(0.01))
 
 
 def test_min_confidence_masks_depth_and_nothing_else(estimator) -> None:
