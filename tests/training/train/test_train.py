@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,13 @@ def test_poisoned_ground_truth_changes_no_bit_of_self_supervised_training(pool_f
     assert all(torch.equal(clean[name], blind[name]) for name in clean)
     with pytest.raises(RuntimeError, match="non-finite"):  # the poison works: the supervised twin does read it
         train(tiny_config(poisoned, tmp_path / "truth", supervision="truth"))
+
+
+@pytest.mark.timeout(100)
+def test_data_workers_start_although_opencv_has_threads(pool_folder: Path, tmp_path: Path) -> None:
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2000, 2000), np.float32), (0, 0), 5)  # starts OpenCV's pool of threads
+    assert train(tiny_config(pool_folder, tmp_path / "run", steps=2, workers=1))
 
 
 def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -> None:

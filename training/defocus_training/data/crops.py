@@ -70,7 +70,6 @@ class PairStream(IterableDataset[Pair]):
     def __iter__(self) -> Iterator[Pair]:
         worker = get_worker_info()
         rng = np.random.default_rng([TRAINING_SEED_BASE, self.seed, worker.id if worker else 0])
-        cv2.setNumThreads(1)
         while True:
             yield self.draw(rng)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.loggers.tensorboard import TensorBoardLogger
@@ -32,6 +33,7 @@ RELEASED_WEIGHTS = RELEASED_MODEL.with_suffix(".safetensors")
 
 def train(config: TrainConfig) -> dict[str, float]:
     """Train to the configured number of steps, resuming from `out/last.ckpt`; returns the last validation figures."""
+    cv2.setNumThreads(1)  # its pool of threads does not survive the fork of the data workers: they would wait for ever
     fabric = _launch(config)
     run = _Run(fabric, config)
     run.resume()
