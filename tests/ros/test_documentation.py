@@ -53,7 +53,9 @@ def test_text_outside_the_blocks_stays_and_unknown_blocks_are_refused() -> None:
     assert refreshed("before\n<!-- begin:topics -->\n<!-- end:topics -->\nafter").startswith(
         "before\n<!-- begin:topics -->\n| "
     )
-    with pytest.raises(ConfigError, match="expected one of topics, parameters, camera-parameters, lens-state-parameters, got 'prices'"):
+    with pytest.raises(
+        ConfigError, match="expected one of topics, parameters, camera-parameters, lens-state-parameters, got 'prices'"
+    ):
         refreshed("<!-- begin:prices -->\n<!-- end:prices -->")
 
 

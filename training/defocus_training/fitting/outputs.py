@@ -76,10 +76,15 @@ def write_fit(folder: Path, fit: Fit, maps: FitMaps) -> None:
     confidence: Panel = (title, maps.confidence, "confidence")
     save_panel(folder / "depth.png", [depth])
     save_panel(folder / "confidence.png", [confidence])
-    ends: list[Panel] = [(f"frame {index}", _display(fit, index), "image") for index in (0, len(fit.frames) - 1)]
+    ends: list[Panel] = [(f"frame {index}", _display(fit, index), "image") for index in _ends(fit)]
     save_panel(folder / "panel.png", [*ends, ("all in focus", maps.all_in_focus, "image"), depth, confidence])
     colour, unit = (maps.all_in_focus / 255).astype(np.float32), "metres" if metric else "none, relative depth"
     write_ply(folder / "splats.ply", SplatCloud(maps.depth, colour, fit.stack.camera, unit))
+
+
+def _ends(fit: Fit) -> tuple[int, int]:
+    """The frames of nearest and farthest focus; a repetition of the first may come after the last."""
+    return int(np.argmax(fit.focus_dpt)), int(np.argmin(fit.focus_dpt))
 
 
 def _display(fit: Fit, index: int) -> ImageArray:
