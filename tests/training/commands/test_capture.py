@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from defocus_depth.commands.dispatch import main
 from defocus_depth.errors import ConfigError
 from defocus_depth.stacks import read_stack, validate_stack
 from defocus_training.capture import run
-from defocus_training.capture.run import RunOptions, ended_by_sigterm
+from defocus_training.capture.run import RunOptions
 from defocus_training.cli import COMMANDS
 
 SMALL = ["--simulated.width-px", "64", "--simulated.samples-per-pixel", "2", "--count", "3", "--frames-per-step", "2"]
@@ -71,15 +71,22 @@ def test_people_are_asked_on_a_terminal_only(tmp_path: Path, monkeypatch: pytest
 
 
 def test_sigterm_ends_as_ctrl_c_does_and_only_meanwhile():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), ended_by_sigterm():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
+    code = (  # in a process of its own: other tests' libraries handle signals too
+        "import signal\n"
+        "from defocus_training.capture.run import ended_by_sigterm\n"
+        "before = signal.getsignal(signal.SIGTERM)\n"
+        "try:\n"
+        "    with ended_by_sigterm():\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n"
+        "    assert signal.getsignal(signal.SIGTERM) is before\n"
+        "    print('interrupted')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout.strip() == "interrupted"
 
 
 def test_capture_and_calibrate_load_no_torch():
-    import subprocess
-
     code = (
         "import sys, importlib\n"
         "for name in ('commands.capture', 'commands.calibrate', 'capture.drivers.simulated', 'calibration.report'):\n"

@@ -2,9 +2,10 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -77,9 +78,18 @@ def test_poisoned_ground_truth_changes_no_bit_of_self_supervised_training(pool_f
 
 @pytest.mark.timeout(100)
 def test_data_workers_start_although_opencv_has_threads(pool_folder: Path, tmp_path: Path) -> None:
-    cv2.setNumThreads(4)
-    cv2.GaussianBlur(np.zeros((2000, 2000), np.float32), (0, 0), 5)  # starts OpenCV's pool of threads
-    assert train(tiny_config(pool_folder, tmp_path / "run", steps=2, workers=1))
+    config = tmp_path / "config.yaml"
+    config.write_text(dump_config(tiny_config(pool_folder, tmp_path / "run", steps=2, workers=1)))
+    code = (  # in a process of its own, because it forks
+        "import sys, cv2, numpy as np\n"
+        "from pathlib import Path\n"
+        "from defocus_training.train.config import load_config\n"
+        "from defocus_training.train.loop import train\n"
+        "cv2.setNumThreads(4)\n"
+        "cv2.GaussianBlur(np.zeros((2000, 2000), np.float32), (0, 0), 5)  # starts OpenCV's pool of threads\n"
+        "assert train(load_config(Path(sys.argv[1])))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(config)], check=True, timeout=90)
 
 
 def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -> None:

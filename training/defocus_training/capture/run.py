@@ -80,7 +80,7 @@ def ended_by_sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None: a handler that Python did not set
 
 
 def _ask(console: Console, options: RunOptions, number: int, name: str) -> None:
