@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tyro
 from rich.console import Console
@@ -34,11 +33,9 @@ from defocus_depth.evaluation.summary import summary
 from defocus_depth.image_files import read_image
 from defocus_depth.inference import AUTO, EstimatorConfig, load_artifact, load_estimator
 from defocus_depth.types import FloatArray
+from defocus_training.fitting.figures import textured
 
 HEADLINE = ("abs_rel", "rmse_m", "delta1", "coc_mae_px", "valid_fraction")
-TEXTURED_DEVIATION = 0.02
-"""Luminance deviation in 9×9 pixels of the sharp picture from which a pixel counts as textured."""
-WINDOW = (9, 9)
 MIN_CONFIDENCE = 0.5
 
 
@@ -91,16 +88,16 @@ def _methods(options: Options, samples: StackSamples) -> dict[str, Predict]:
 
 
 def _scored(options: Options, samples: StackSamples, predict: Predict) -> dict[str, Any]:
-    textured: list[dict[str, float]] = []
+    on_textured: list[dict[str, float]] = []
 
     def remember(sample: Sample, prediction: Prediction, _: object) -> None:
-        textured.append(_on_textured(sample, prediction))
+        on_textured.append(_on_textured(sample, prediction))
 
     results = list(evaluate_samples(samples, predict, MIN_CONFIDENCE, remember))
     figures = summary("network", options.frame, results, MIN_CONFIDENCE)
     kept = {key: figures[key] for key in (*HEADLINE, "median_scaled", "distance_bins", "texture", "edges")}
     kept |= {key: figures[key] for key in ("calibration", "sparsification")}
-    kept["textured"] = {key: _mean([row[key] for row in textured]) for key in textured[0]}
+    kept["textured"] = {key: _mean([row[key] for row in on_textured]) for key in on_textured[0]}
     if options.per_group:
         kept["sources"] = _by_source(figures["per_stack"])
     return kept
@@ -120,10 +117,7 @@ def _on_textured(sample: Sample, prediction: Prediction) -> dict[str, float]:
 def _textured(sample: Sample) -> np.ndarray:
     """From `sharp.png` beside the stack where there is one, else from the picture itself."""
     path = None if sample.origin is None else sample.origin.stack.path / "sharp.png"
-    picture = read_image(path) if path is not None and path.exists() else sample.image
-    luminance = picture.reshape(*picture.shape[:2], -1).mean(2).astype(np.float32) / np.iinfo(picture.dtype).max
-    variance = cv2.blur(luminance**2, WINDOW) - cv2.blur(luminance, WINDOW) ** 2
-    return variance >= TEXTURED_DEVIATION**2
+    return textured(read_image(path) if path is not None and path.exists() else sample.image)
 
 
 def _by_source(stacks: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

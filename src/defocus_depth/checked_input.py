@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .errors import ConfigError
 from .types import CameraIntrinsics
 
+Model = TypeVar("Model", bound=BaseModel)
 CHECKED = ConfigDict(extra="ignore", allow_inf_nan=False)
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -30,6 +33,25 @@ class CameraFields(BaseModel):
     def to_camera(self) -> CameraIntrinsics:
         """The value type of these fields."""
         return CameraIntrinsics(**{**self.model_dump(), "distortion": self.distortion or ()})
+
+
+def read_yaml(path: Path, model: type[Model], what: str) -> Model:
+    """The fields of a YAML file, checked.
+
+    Args:
+        what: kind of file, for the message where it cannot be read.
+
+    Raises:
+        ConfigError: no such file, not YAML, or a field that breaks the schema: names file, field, expected, actual.
+    """
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable {what}, got {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ConfigError(field_problems(path, error)[0]) from error
 
 
 def field_problems(file: Path, error: ValidationError) -> list[str]:

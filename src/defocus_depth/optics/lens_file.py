@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ..atomic import replacing
-from ..checked_input import CHECKED, CameraFields, Positive, field_problems, set_fields
+from ..checked_input import CHECKED, CameraFields, Positive, read_yaml, set_fields
 from ..errors import ConfigError, OpticsError
 from ..share import share_path
 from ..types import CameraIntrinsics, LensParameters
@@ -73,15 +73,7 @@ def read_lens(path: Path) -> LensFile:
         ConfigError: no such file, not YAML, or a value no lens can have: names file, field, expected, actual.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        lens_file = _LensFileFields.model_validate(content).to_lens_file()
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable lens YAML, got {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise ConfigError(field_problems(path, error)[0]) from error
+    lens_file = read_yaml(path, _LensFileFields, "lens YAML").to_lens_file()
     _check_near_focus(path, lens_file)
     return lens_file
 

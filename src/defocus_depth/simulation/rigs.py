@@ -6,10 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from ..checked_input import CHECKED, CameraFields, Positive, field_problems
+from ..checked_input import CHECKED, CameraFields, Positive, read_yaml
 from ..errors import ConfigError, OpticsError
 from ..optics import blur_gain_px_per_dpt, focus_dpt, focus_sweep_m, resized
 from ..optics.lens_file import LensFile, read_lens
@@ -127,14 +126,7 @@ def read_rig(path: Path) -> Rig:
     Raises:
         ConfigError: no such file, not YAML, or values no rig can have: names file, field, expected, actual.
     """
-    try:
-        fields = _RigFields.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable rig YAML, got {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise ConfigError(field_problems(path, error)[0]) from error
+    fields = read_yaml(path, _RigFields, "rig YAML")
     lens_file = read_lens(path.parent / fields.lens)
     _check_rig(path, fields, lens_file)
     return Rig(

@@ -16,11 +16,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel
 
-from ...checked_input import CHECKED, field_problems
-from ...errors import ConfigError
+from ...checked_input import CHECKED, read_yaml
 
 Matrix = npt.NDArray[np.float64]
 _LEAST_NORM = 1e-6
@@ -60,14 +58,7 @@ def read_transforms(path: Path) -> tuple[Transform, ...]:
     Raises:
         ConfigError: no such file, not YAML, or not such transforms: names file, field, expected, actual.
     """
-    try:
-        fields = _FileFields.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable YAML file, got {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise ConfigError(field_problems(path, error)[0]) from error
+    fields = read_yaml(path, _FileFields, "YAML file")
     return tuple(
         Transform(_name(item.parent), _name(item.child), _matrix(item.translation_m, item.rotation_xyzw))
         for item in fields.transforms

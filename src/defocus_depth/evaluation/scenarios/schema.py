@@ -17,11 +17,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ...checked_input import field_problems
-from ...errors import ConfigError
+from ...checked_input import read_yaml
 from ...inference import AUTO
 from ..bags.method import BagMethod
 from ..bags.request import AUTO_TRANSFER, TOLERANCE_S
@@ -131,14 +129,7 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         ConfigError: no such file, not YAML, an unknown key, or a value out of its range: names file and field.
     """
-    try:
-        scenario = Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable scenario YAML, got {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        raise ConfigError(field_problems(path, error)[0]) from error
+    scenario = read_yaml(path, Scenario, "scenario YAML")
     return _located(scenario, path)
 
 
