@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from defocus_training.data.augment import AugmentOptions, camera_effects, demosaiced, motion_blur, tone_curve
-from defocus_training.data.crops import CropOptions, PairStream, draw_pair
+from defocus_training.data.crops import CropOptions, PairStream, draw_pair, usable_frames
 from defocus_training.data.pool import read_shard, shard_paths
 from defocus_training.data.sources import PoolSource
 
@@ -96,3 +96,15 @@ def test_every_camera_effect_changes_the_picture() -> None:
 def test_demosaicing_keeps_colours_of_flat_areas() -> None:
     flat = np.full((16, 16, 3), (200, 120, 40), np.uint8)
     np.testing.assert_allclose(demosaiced(flat)[4:-4, 4:-4], flat[4:-4, 4:-4], atol=1)
+
+
+def test_frames_that_sdnet_cannot_express_are_not_shown(pool_folder: Path) -> None:
+    shard = read_shard(shard_paths(pool_folder)[0])
+    stacks, count = shard.focus_px.shape
+    focus = np.tile(np.linspace(60, 5, count, dtype=np.float32), (stacks, 1))
+    near = dataclasses.replace(shard, focus_px=focus, teacher_px=np.full_like(shard.teacher_px, 12.0))
+    assert usable_frames(near, 0) == [frame for frame in range(count) if abs(focus[0, frame] - 12) <= 32]
+    far_off = dataclasses.replace(near, teacher_px=np.full_like(shard.teacher_px, 200.0))
+    assert usable_frames(far_off, 0) == [0, 1]
+    shown = [draw_pair(np.random.default_rng(seed), near, "self", CROPS, PLAIN) for seed in range(20)]
+    assert max(float(pair.focus_px.max()) for pair in shown) < 60

@@ -13,12 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from ..networks.sdnet import LARGEST_COC_PX
 from .augment import AugmentOptions, camera_effects, tone_curve
 from .pool import TRAINING_SEED_BASE, Shard
 from .sources import ShardSource
 
 Supervision = Literal["self", "truth"]
 STRIDE = 4
+BLUR_SHARE = 0.95
+"""Of a frame's pixels, whose |CoC| SDNet must be able to express."""
 Rng = np.random.Generator
 
 
@@ -43,9 +46,9 @@ class CropOptions:
     size_px: int = 128
     """Width and height of a crop; a multiple of 32."""
     near_share: float = 0.75
-    """Probability that a pair's first frame is the one focused nearer than the scene."""
+    """Probability that a pair's first frame is the one focused nearest: as a rule, nearer than the scene."""
     far_share: float = 0.2
-    """Probability that the second is the one focused farther than the scene."""
+    """Probability that the second is the one focused farthest: as a rule, farther than the scene."""
     siamese: bool = True
     """False shows the same frame twice, through two cameras (an ablation): no second focus setting, no consistency."""
     trusted_deviation_px: float = 0.7
@@ -113,7 +116,7 @@ def draw_pair(rng: Rng, shard: Shard, supervision: Supervision, crops: CropOptio
 def choose_crop(rng: Rng, shard: Shard, crops: CropOptions, augment: AugmentOptions) -> Crop:
     """A random place in a random stack."""
     stack = int(rng.integers(len(shard.focus_px)))
-    frames = _choose_frames(rng, shard.focus_px.shape[1], crops)
+    frames = _choose_frames(rng, usable_frames(shard, stack), crops)
     window, ratio = _choose_window(rng, shard.frames.shape[2], crops, augment)
     turn = _choose_turn(rng, crops)
     return Crop(shard, stack, frames, window, ratio, turn, crops.size_px)
@@ -139,12 +142,24 @@ def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: Aug
     return camera_effects(rng, crop.place(toned), augment)
 
 
-def _choose_frames(rng: Rng, count: int, crops: CropOptions) -> list[int]:
-    first = 0 if rng.random() < crops.near_share else int(rng.integers(1, count))
-    second = count - 1 if rng.random() < crops.far_share else int(rng.integers(count))
+def usable_frames(shard: Shard, stack: int) -> list[int]:
+    """Frames whose blur SDNet can express by the teacher's depth, nearest focus first; the two least blurred at least.
+
+    Where a scene is very near (u up to 60 px), those focused nearer than all of it are blurred beyond recognition:
+    there the networks see frames focused inside the scene, as a camera that cannot focus nearer takes them.
+    """
+    u = shard.teacher_px[stack, ::8, ::8].astype(np.float32).ravel()
+    blur = np.quantile(np.abs(shard.focus_px[stack][:, None] - u), BLUR_SHARE, axis=1)
+    limit = max(LARGEST_COC_PX, float(np.sort(blur)[1]))
+    return [int(frame) for frame in np.flatnonzero(blur <= limit)]
+
+
+def _choose_frames(rng: Rng, usable: list[int], crops: CropOptions) -> list[int]:
+    first = 0 if rng.random() < crops.near_share else int(rng.integers(1, len(usable)))
+    second = len(usable) - 1 if rng.random() < crops.far_share else int(rng.integers(len(usable)))
     if not crops.siamese:
-        return [first, first]
-    return [first, second if second != first else (first + 1) % count]
+        return [usable[first], usable[first]]
+    return [usable[first], usable[second if second != first else (first + 1) % len(usable)]]
 
 
 def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[np.ndarray, np.ndarray]:
