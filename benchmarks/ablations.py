@@ -18,20 +18,15 @@ from typing import Any
 import tyro
 from rich.console import Console
 from rich.progress import track
+from scoring import score_weights
 
 from defocus_depth.commands.dispatch import write_json
-from defocus_depth.evaluation.dataset import StackSamples
-from defocus_depth.evaluation.methods import network_method
-from defocus_depth.evaluation.run import evaluate_samples
-from defocus_depth.evaluation.summary import summary
-from defocus_depth.inference import AUTO, EstimatorConfig, load_estimator
-from defocus_training.export import ModelCard, export_model
+from defocus_training.export import ModelCard
 from defocus_training.networks import DefocusModel
-from defocus_training.train.checkpoints import LAST, load_state, load_weights, save_weights
+from defocus_training.train.checkpoints import LAST, load_state, save_weights
 from defocus_training.train.config import TrainConfig, load_config
 from defocus_training.train.loop import train
 
-FIGURES = ("abs_rel", "rmse_m", "delta1", "coc_mae_px")
 NARROW = "augment.tone=0 augment.softness=0 augment.jpeg=0 augment.demosaic=0"
 ABLATIONS: Mapping[str, str] = {
     "as released": "",
@@ -78,7 +73,12 @@ def main(options: Options) -> None:
     """Run what is missing and print the table's data."""
     chosen = {name: text for name, text in ABLATIONS.items() if not options.only or name in options.only}
     results = [_variant(options, name, text.split()) for name, text in track(chosen.items(), "ablations")]
-    figures = {"steps": options.steps, "images": 2 * options.steps * options.pairs_per_step, "variants": results}
+    figures = {
+        "steps": options.steps,
+        "images": 2 * options.steps * options.pairs_per_step,
+        "stacks": options.stacks.name,
+        "variants": results,
+    }
     write_json(options.json, figures)
     Console().print_json(json_module.dumps(figures))
 
@@ -110,13 +110,8 @@ def _config(options: Options, folder: Path, overrides: list[str]) -> TrainConfig
 
 def _score(config: TrainConfig, stacks: Path) -> dict[str, float]:
     """Figures of the averaged weights on `stacks`."""
-    model = _averaged(config)
-    onnx = config.out / "model.onnx"
-    export_model(load_weights(model), onnx, ModelCard(config.supervision, "a short run of benchmarks/ablations.py", {}))
-    estimator = load_estimator(onnx, AUTO, EstimatorConfig())
-    results = list(evaluate_samples(StackSamples(stacks), network_method(estimator), 0.5))
-    figures = summary("network", "first", results, 0.5)
-    return {name: figures[name] for name in FIGURES}
+    card = ModelCard(config.supervision, "a short run of benchmarks/ablations.py", {})
+    return score_weights(_averaged(config), card, stacks)
 
 
 def _averaged(config: TrainConfig) -> Path:

@@ -2,8 +2,9 @@
 
     python benchmarks/render_results.py
 
-Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py` and `defocus_training fit --json`; nothing
-is typed in by hand but the published rows, which name their source. A section without its file is left out.
+Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py`, `real_stacks.py` and `defocus_training fit
+--json`; nothing is typed in by hand but the published rows, which name their source. A section without its file is left
+out.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def _sources(methods: Mapping[str, Any]) -> str:
 
 def _optional_sections() -> list[str]:
     sections = {
+        "choice": _choice,
         "learning_curve": _learning_curve,
         "ablations": _ablations,
         "fit": _fit,
@@ -118,12 +120,21 @@ def _optional_sections() -> list[str]:
     return [make(_read(path)) for name, make in sections.items() if (path := FIGURES / f"{name}.json").exists()]
 
 
+def _choice(figures: Mapping[str, Any]) -> str:
+    """PSNR of frames left out, averaged over the stacks; whoever predicts them best is released."""
+    stacks = list(figures["stacks"].values())
+    means = {name: sum(stack[name] for stack in stacks) / len(stacks) for name in stacks[0]}
+    rows = [[name, f"{mean:.2f}"] for name, mean in means.items()]
+    table = _table(["depth from", f"PSNR dB, mean of {len(stacks)} stacks"], rows)
+    return f"## Which weights are released\n\n{figures['text']}\n\n{table}"
+
+
 def _ablations(figures: Mapping[str, Any]) -> str:
     rows = [[row["name"], *(_cell(row[key]) for key in COLUMNS)] for row in figures["variants"]]
     text = (
         f"Runs of {figures['steps']} steps ({figures['images']} images) from random weights that differ in one thing, "
-        "scored on simulated `robot` stacks, one image. Short runs rank choices; they do not show what a long training "
-        "reaches, and differences of a few per cent are within the noise of the seed."
+        f"scored on the stacks of `{figures['stacks']}`, one image. Short runs rank choices; they do not "
+        "show what a long training reaches, and differences of a few per cent are within the noise of the seed."
     )
     return f"## Ablations\n\n{text}\n\n" + _table(["variant", *COLUMNS.values()], rows)
 
