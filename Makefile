@@ -13,6 +13,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 PYTEST ?=
+# Which extra brings ROS's wheels: ros (Jazzy) or ros-kilted.
+ROS_WHEELS ?= ros
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -28,9 +30,9 @@ ifeq ($(ROS_SOURCED),yes)
   ROS_EXTRA :=
   NUMPY := "numpy<2"
 else
-  ROS_FROM := wheels
+  ROS_FROM := $(ROS_WHEELS:ros%=wheels%)
   VENV_OPTIONS :=
-  ROS_EXTRA := ros,
+  ROS_EXTRA := $(ROS_WHEELS),
   NUMPY :=
 endif
 

@@ -68,6 +68,10 @@ def test_every_import_is_declared(folder: str, extras: tuple[str, ...]):
     assert undeclared == {}
 
 
+def test_both_distributions_of_ros_have_the_same_packages():
+    assert _declared("ros") == _declared("ros-kilted")
+
+
 def _brought_along(declared: set[str]) -> set[str]:
     """Message packages that the declared ROS wheels always bring, and pytest's own libraries."""
     ros = {
