@@ -77,6 +77,8 @@ def _expected(item: Any) -> str:
         return f"expected JSON, got {item['ctx']['error']}"
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])
+    if item["type"] == "unexpected_keyword_argument":  # pydantic's other word for it, where the model is a dataclass
+        return f"Extra inputs are not permitted, got {_short(item['input'])}"
     return f"{item['msg'].replace('Input should be', 'expected')}, got {_short(item['input'])}"
 
 

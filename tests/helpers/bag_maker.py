@@ -14,7 +14,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from defocus_depth.evaluation.bags import standard
-from defocus_depth.evaluation.bags.request import BagTopics
+from defocus_depth.evaluation.bags.options import BagOptions
 from defocus_depth.types import CameraIntrinsics, LensParameters
 
 SIZE = (64, 96)
@@ -24,7 +24,7 @@ FRAME_NS = SECOND // 10
 LENS = LensParameters(blur_gain_px_per_dpt=4.0)
 CAMERA = CameraIntrinsics(SIZE[1], SIZE[0], 90.0, 90.0, 47.5, 31.5)
 FRAME_ID = "camera_optical_frame"
-TOPICS = BagTopics("/image", "/camera_info", "/depth", lens_state="/lens_state")
+TOPICS = BagOptions("/image", "/camera_info", "/depth", lens_state_topic="/lens_state")
 
 
 def depth_of(level: int) -> float:

@@ -18,6 +18,7 @@ from defocus_depth.commands.dispatch import main  # noqa: E402
 from defocus_depth.errors import ConfigError  # noqa: E402
 from defocus_depth.evaluation import online  # noqa: E402
 from defocus_depth.evaluation.bags.method import LoadedMethod, MethodChoice  # noqa: E402
+from defocus_depth.evaluation.bags.options import BagOptions  # noqa: E402
 from defocus_depth.evaluation.bags.request import BagRequest  # noqa: E402
 from defocus_depth.evaluation.bags.samples import BagSamples  # noqa: E402
 from defocus_depth.messages.lens_setting import LensSetting  # noqa: E402
@@ -57,8 +58,7 @@ def test_offline_and_online_agree_where_nothing_was_dropped(
     monkeypatch.setattr(online.MapSpool, "close", lambda self: None)
     monkeypatch.setattr(command, "online_table", lambda run: kept.append(run) or "measured")
     options = command.Options(
-        bag, 0.5, image_topic="/image", camera_info_topic="/camera_info", lens_state_topic="/lens_state",
-        ground_truth_topic="/depth", lens=str(lens), model=tiny_model, backend="onnxruntime", json=tmp_path / "f.json",
+        bag, 0.5, lens=str(lens), recorded=TOPICS, model=tiny_model, backend="onnxruntime", json=tmp_path / "f.json",
     )  # fmt: skip
     assert command.run(options) == 0
     (run,) = kept
@@ -91,7 +91,7 @@ def test_a_running_node_is_measured_and_left_running(bag: Path, lens: Path, tiny
     parameters = {"autostart": "true", "lens_file": lens, "model": tiny_model, "backend": "onnxruntime"}
     line = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     with NodeProcess("defocus_depth.ros.depth_node", ["--ros-args", *line], {}, tmp_path / "log") as node:
-        options = command.Options(bag, 0.5, image_topic="/image", node="/depth", json=tmp_path / "f.json")
+        options = command.Options(bag, 0.5, recorded=BagOptions("/image"), node="/depth", json=tmp_path / "f.json")
         assert command.run(options) == 0
         assert node.running
     measured = json.loads((tmp_path / "f.json").read_text())
@@ -119,4 +119,4 @@ def test_a_node_that_cannot_start_is_named(bag: Path, lens: Path, tmp_path: Path
     assert "/depth: expected an active depth node, got: " in (complaint := capsys.readouterr().err)
     assert "broken" in complaint
     with pytest.raises(ConfigError, match="--lens: expected one for the node that is started .*, got none"):
-        command.run(command.Options(bag, image_topic="/image"))
+        command.run(command.Options(bag, recorded=BagOptions("/image")))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -15,8 +15,9 @@ from tyro.conf import OmitArgPrefixes, Positional
 from ..errors import ConfigError
 from ..evaluation.bags.evaluation import BagEvaluation, bag_summary
 from ..evaluation.bags.method import BagMethod, LoadedMethod, MethodChoice
+from ..evaluation.bags.options import BagOptions, OfflineBagOptions
 from ..evaluation.bags.outputs import OutputBag, output_bag
-from ..evaluation.bags.request import AUTO_TRANSFER, TOLERANCE_S, BagRequest, BagTopics
+from ..evaluation.bags.request import BagRequest
 from ..evaluation.bags.samples import BagSamples
 from ..evaluation.bags.transforms import read_transforms
 from ..evaluation.dataset import Sample
@@ -37,33 +38,9 @@ class Options:
 
     bag: Positional[Path]
     """rosbag2 folder, single .mcap or .db3 file, or ROS 1 .bag file."""
-    image_topic: str
-    """Topic of the images: sensor_msgs Image or CompressedImage."""
     lens: str
     """Lens YAML, or the name of one in config/lenses (robot)."""
-    camera_info_topic: str = ""
-    """Topic of the images' CameraInfo: needed for a region of interest and to reproject ground truth."""
-    ground_truth_topic: str = ""
-    """Topic of depth images (16UC1 mm or 32FC1 m; raw, compressedDepth or PNG); without it only counts, valid fraction
-    and confidence are known."""
-    ground_truth_info_topic: str = ""
-    """Topic of the ground truth's CameraInfo; the one beside it if not given."""
-    lens_state_topic: str = ""
-    """Topic of the focus distance: JointState (focus_distance, m), or Float32 or Float64 (m)."""
-    focus_distance_m: float | None = None
-    """Focus distance (m, inf allowed) where no lens state was recorded; the lens file's near focus if not given."""
-    tolerance_s: float = TOLERANCE_S
-    """Longest time (s) between the stamps of an image and its ground truth."""
-    lens_state_max_age_s: float = 0.0
-    """Oldest lens state (s before the image) that still holds; 0: it holds for ever."""
-    transfer: str = AUTO_TRANSFER
-    """Encoding of the images' values: srgb, linear, gamma, or auto: as their pixel format suggests."""
-    registered: bool = False
-    """The ground truth is registered to the images, whatever its frame_id and camera_info say."""
-    extrinsics: Path | None = None
-    """YAML file of transforms between the cameras' frames, beside /tf_static."""
-    render_defocus: bool = False
-    """Render the lens's blur into the images by their ground truth first: for recordings of sharp RGB-D cameras."""
+    recorded: Annotated[OfflineBagOptions, OmitArgPrefixes]
     method: BagMethod = "network"
     """network: one image in; constant: the bag's median depth; zhuo_sim: edge blur of one image; over the focus sweeps
     of a static scene, dff_sml: depth from focus, fused: the network's estimates of all frames together."""
@@ -86,9 +63,10 @@ class Options:
 
 def run(options: Options) -> int:
     """Evaluate, print the table, write JSON, report and bag."""
+    rendered = options.recorded.render_defocus
     with ExitStack() as stack:
         progress = stack.enter_context(progress_bar())
-        samples = bag_samples(options.bag, options, options.lens, progress)
+        samples = bag_samples(options.bag, options.recorded, options.lens, progress, rendered)
         method = LoadedMethod(MethodChoice(options.method, options.model, options.backend, options.estimator))
         predict = method.for_bag(samples)
         report = Report(options.report) if options.report else None
@@ -99,12 +77,12 @@ def run(options: Options) -> int:
         results = list(shown(evaluation, progress))
     tallies = {samples.name: samples.tally}
     made_with = provenance(method.info)
-    figures = bag_summary(options.method, results, options.min_confidence, tallies, made_with, options.render_defocus)
+    figures = bag_summary(options.method, results, options.min_confidence, tallies, made_with, rendered)
     write_json(options.json, figures)
     write_json(options.timing_json, evaluation.times.figures(len(results)))
     console = Console(markup=False, highlight=False, soft_wrap=True)  # names may hold brackets
     console.print(figures_table(figures))
-    notes = remarks(samples, options.render_defocus)
+    notes = remarks(samples, rendered)
     for line in notes:
         console.print(line)
     if out_bag:
@@ -132,48 +110,22 @@ def remarks(samples: BagSamples, rendered: bool) -> list[str]:
     return said
 
 
-class BagOptions(Protocol):
-    """What both this command and scenario files say of a bag; see `Options`."""
-
-    @property
-    def image_topic(self) -> str: ...
-    @property
-    def camera_info_topic(self) -> str: ...
-    @property
-    def ground_truth_topic(self) -> str: ...
-    @property
-    def ground_truth_info_topic(self) -> str: ...
-    @property
-    def lens_state_topic(self) -> str: ...
-    @property
-    def focus_distance_m(self) -> float | None: ...
-    @property
-    def tolerance_s(self) -> float: ...
-    @property
-    def lens_state_max_age_s(self) -> float: ...
-    @property
-    def transfer(self) -> str: ...
-    @property
-    def registered(self) -> bool: ...
-    @property
-    def extrinsics(self) -> Path | None: ...
-    @property
-    def render_defocus(self) -> bool: ...
-
-
-def bag_samples(bag: Path, options: BagOptions, lens: str, progress: Progress) -> BagSamples:
+def bag_samples(
+    bag: Path, options: BagOptions, lens: str, progress: Progress, render_defocus: bool = False
+) -> BagSamples:
     """Read a bag for the first time.
 
     Args:
         lens: lens YAML, or the name of one.
+        render_defocus: see `OfflineBagOptions`.
 
     Raises:
         ConfigError, BagError: the lens, an option or the bag cannot be used.
     """
-    if options.render_defocus and not options.ground_truth_topic:
+    if render_defocus and not options.ground_truth_topic:
         raise ConfigError("--render-defocus: expected --ground-truth-topic, got none")
     prepare: dict[str, Any] = {}
-    if options.render_defocus:
+    if render_defocus:
         from ..evaluation.bags.rendering import with_rendered_defocus  # its numba takes a second to import
 
         prepare["prepare"] = with_rendered_defocus
@@ -186,22 +138,8 @@ def bag_samples(bag: Path, options: BagOptions, lens: str, progress: Progress) -
 def _request(options: BagOptions, lens_name: str) -> BagRequest:
     lens = read_lens(find_lens(lens_name))
     focus_m = lens.near_focus_distance_m if options.focus_distance_m is None else options.focus_distance_m
-    topics = BagTopics(
-        options.image_topic,
-        options.camera_info_topic,
-        options.ground_truth_topic,
-        options.ground_truth_info_topic,
-        options.lens_state_topic,
-    )
-    return BagRequest(
-        topics,
-        LensSetting(lens.lens, focus_m),
-        options.tolerance_s,
-        options.lens_state_max_age_s,
-        options.transfer,
-        options.registered,
-        read_transforms(options.extrinsics) if options.extrinsics else (),
-    )
+    transforms = read_transforms(options.extrinsics) if options.extrinsics else ()
+    return BagRequest(options, LensSetting(lens.lens, focus_m), transforms)
 
 
 def _on_frame(
@@ -231,8 +169,8 @@ def shown(evaluation: BagEvaluation, progress: Progress) -> Iterator[FrameResult
 
 def _head(options: Options, samples: BagSamples, notes: list[str]) -> ReportHead:
     topics = {
-        "images": options.image_topic,
-        "ground truth": options.ground_truth_topic or "none",
-        "focus distance": options.lens_state_topic or f"{samples.request.lens.focus_distance_m:g} m",
+        "images": options.recorded.image_topic,
+        "ground truth": options.recorded.ground_truth_topic or "none",
+        "focus distance": options.recorded.lens_state_topic or f"{samples.request.lens.focus_distance_m:g} m",
     }
     return ReportHead(f"Evaluation of {options.bag.resolve().name}", topics, notes)

@@ -124,7 +124,7 @@ def _offline(scenario: Scenario, options: Options) -> Evaluate:
     method = LoadedMethod(choice)
 
     def evaluate(bag: ScenarioBag, outcome: Outcome, progress: Progress) -> None:
-        samples = bag_samples(bag.path, bag, scenario.lens, progress)
+        samples = bag_samples(bag.path, bag, scenario.lens, progress, bag.render_defocus)
         predict = method.for_bag(samples)
         evaluation = BagEvaluation(samples, method, predict, scenario.min_confidence, outcome.on_frame)
         for result in shown(evaluation, progress):
@@ -141,7 +141,7 @@ def _online(scenario: Scenario, options: Options, stack: ExitStack) -> Evaluate:
 
     def evaluate(bag: ScenarioBag, outcome: Outcome, progress: Progress) -> None:
         run = measure_own_node(bag.path, bag, choice, Pace(scenario.rate, CLOCK_HZ), scratch, progress)
-        samples = bag_samples(bag.path, bag, scenario.lens, progress)
+        samples = bag_samples(bag.path, bag, scenario.lens, progress, bag.render_defocus)
         for result in online_frames(samples, run, scenario.min_confidence, outcome.on_frame):
             outcome.take(result)
         run.maps.close()

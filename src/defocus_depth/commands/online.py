@@ -14,13 +14,13 @@ from typing import Any
 from rich.progress import Progress
 
 from ..errors import RosUnavailableError
+from ..evaluation.bags.options import BagOptions
 from ..evaluation.bags.reader import OpenBag, open_bag
 from ..evaluation.bags.standard import COMPRESSED_IMAGE
 from ..evaluation.online import OnlineRun
 from ..evaluation.playback import Moment, Pace
 from ..inference import AUTO, EstimatorConfig
 from ..optics.lens_file import find_lens
-from .evaluate_bag import BagOptions
 
 CLOCK_HZ = 100.0  # of /clock, where nobody asks for another rate
 _REFRESH_HZ = 4  # of the progress bar: it must not disturb what is measured

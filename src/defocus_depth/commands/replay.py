@@ -13,8 +13,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ..errors import ConfigError
+from ..evaluation.bags.options import BagOptions
 from ..evaluation.bags.reader import open_bag
-from ..evaluation.bags.request import AUTO_TRANSFER, TOLERANCE_S
 from ..evaluation.online import OnlineRun, online_frames
 from ..evaluation.playback import Moment, Pace
 from ..evaluation.report import Report, ReportHead, ReportTable
@@ -42,32 +42,13 @@ class Options:
     """Rules FROM:=TO, as in /camera/color/image_raw:=/image."""
     wait_for_subscribers_s: float = 2.0
     """Longest time (s) to wait for a first subscriber before starting."""
-    image_topic: str = ""
-    """Measure drops, latency, CPU and memory of the depth node on the images of this topic."""
     lens: str = ""
     """Lens YAML, or the name of one in config/lenses (robot): of the node, and for comparing with ground truth."""
     node: str = ""
     """Full name (/depth) of a running node to measure; empty: one is started, in a ROS domain of its own."""
-    camera_info_topic: str = ""
-    """Topic of the images' CameraInfo."""
-    ground_truth_topic: str = ""
-    """Topic of depth images: the node's depth is compared with them after the run."""
-    ground_truth_info_topic: str = ""
-    """Topic of the ground truth's CameraInfo; the one beside it if not given."""
-    lens_state_topic: str = ""
-    """Topic of the focus distance: JointState (focus_distance, m)."""
-    focus_distance_m: float | None = None
-    """Focus distance (m, inf allowed) where no lens state was recorded; the lens file's near focus if not given."""
-    tolerance_s: float = TOLERANCE_S
-    """Longest time (s) between the stamps of an image and its ground truth."""
-    lens_state_max_age_s: float = 0.0
-    """Oldest lens state (s before the image) that still holds; 0: it holds for ever."""
-    transfer: str = AUTO_TRANSFER
-    """Encoding of the images' values: srgb, linear, gamma, or auto: as their pixel format suggests."""
-    registered: bool = False
-    """The ground truth is registered to the images, whatever its frame_id and camera_info say."""
-    extrinsics: Path | None = None
-    """YAML file of transforms between the cameras' frames, beside /tf_static."""
+    recorded: Annotated[BagOptions, tyro.conf.OmitArgPrefixes] = BagOptions(image_topic="")
+    """With --image-topic the depth node is measured on the images of that topic: drops, latency, CPU and memory. After
+    the run its depth is compared with the ground truth."""
     model: Path | None = None
     """ONNX model of the node that is started; the shipped one if not given."""
     backend: str = AUTO
@@ -80,15 +61,10 @@ class Options:
     json: Path | None = None
     """Write the message counts per topic, or what was measured, to this file."""
 
-    @property
-    def render_defocus(self) -> bool:
-        """Images go to the node as they were recorded."""
-        return False
-
 
 def run(options: Options) -> int:
     """Play; then list what was played, or what was measured (1 when no depth map came)."""
-    if options.image_topic:
+    if options.recorded.image_topic:
         return _measure(options)
     pace = Pace(options.rate, options.clock_hz)
     with open_bag(options.bag) as bag, Progress(transient=True) as bar:
@@ -125,23 +101,24 @@ def _started(options: Options, stack: ExitStack) -> OnlineRun:
     bar = stack.enter_context(playing_bar())
     pace = Pace(options.rate, options.clock_hz or CLOCK_HZ)
     choice = NodeChoice(options.lens, options.model, options.backend, options.estimator)
-    return measure_own_node(options.bag, options, choice, pace, scratch, bar)
+    return measure_own_node(options.bag, options.recorded, choice, pace, scratch, bar)
 
 
 def _attached(options: Options, stack: ExitStack) -> OnlineRun:
     bag = stack.enter_context(open_bag(options.bag))
     bar = stack.enter_context(playing_bar())
-    wanted = (options.image_topic, options.camera_info_topic, options.lens_state_topic)
+    recorded = options.recorded
+    wanted = (recorded.image_topic, recorded.camera_info_topic, recorded.lens_state_topic)
     topics = options.topics or tuple(topic for topic in wanted if topic)
     settings = ros_module("replay").ReplaySettings(Pace(options.rate, options.clock_hz), topics, options.remap)
-    return play_measured(bag, settings, bar, image_topic=options.image_topic, node=options.node)
+    return play_measured(bag, settings, bar, image_topic=recorded.image_topic, node=options.node)
 
 
 def _compared(options: Options, measured: OnlineRun, console: Console) -> dict[str, Any]:
     """The figures of the maps that came, with evaluate's keys; prints their table."""
     report = Report(options.report) if options.report else None
     with progress_bar() as bar:
-        samples = bag_samples(options.bag, options, options.lens, bar)
+        samples = bag_samples(options.bag, options.recorded, options.lens, bar)
         task = bar.add_task("comparing", total=len(measured.received_ns))
         results = []
         for result in online_frames(samples, measured, options.min_confidence, report.add if report else None):

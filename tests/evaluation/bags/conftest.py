@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 from bag_maker import LENS, TOPICS, BagMaker
 
-from defocus_depth.evaluation.bags.request import BagRequest, BagTopics
+from defocus_depth.evaluation.bags.options import BagOptions
+from defocus_depth.evaluation.bags.request import BagRequest
 from defocus_depth.messages.lens_setting import LensSetting
 
 
@@ -27,7 +29,7 @@ def plain_bag(maker: BagMaker, tmp_path: Path) -> Path:
 def make_request() -> Callable[..., BagRequest]:
     """A function (topics=…, focus_m=0.35, **fields) → BagRequest."""
 
-    def make(topics: BagTopics = TOPICS, focus_m: float | None = 0.35, **fields: Any) -> BagRequest:
-        return BagRequest(topics, LensSetting(LENS, focus_m), **fields)
+    def make(topics: BagOptions = TOPICS, focus_m: float | None = 0.35, **fields: Any) -> BagRequest:
+        return BagRequest(dataclasses.replace(topics, **fields), LensSetting(LENS, focus_m))
 
     return make

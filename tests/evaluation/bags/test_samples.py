@@ -17,13 +17,13 @@ from rosbags.typesys import Stores
 from defocus_depth.errors import BagError, ConfigError
 from defocus_depth.evaluation.bags import pairing, standard
 from defocus_depth.evaluation.bags.index import NO_STAMP, NONE, RecordedLensStates, nearest
-from defocus_depth.evaluation.bags.request import BagTopics
+from defocus_depth.evaluation.bags.options import BagOptions
 from defocus_depth.evaluation.bags.samples import BagSamples
 from defocus_depth.messages.lens_state import LensState
 from defocus_depth.types import CameraIntrinsics
 
 LEVELS = (40, 200, 120)
-IMAGE_AND_TRUTH = BagTopics("/image", ground_truth="/depth")
+IMAGE_AND_TRUTH = BagOptions("/image", ground_truth_topic="/depth")
 
 
 def levels_of(samples: BagSamples) -> list[int]:
@@ -47,13 +47,15 @@ def test_every_storage_and_distribution(maker, make_request, tmp_path, storage, 
 
 
 def test_compressed_images_and_compressed_depth_in_millimetres(maker, make_request, tmp_path) -> None:
-    topics = BagTopics("/camera/compressed", ground_truth="/camera/compressedDepth")
+    topics = BagOptions("/camera/compressed", ground_truth_topic="/camera/compressedDepth")
     for index, level in enumerate(LEVELS):
         stamp_ns = START_NS + index * FRAME_NS
-        maker.compressed(topics.image, stamp_ns, np.full((*SIZE, 3), level, np.uint8), "rgb8; png compressed bgr8")
+        maker.compressed(
+            topics.image_topic, stamp_ns, np.full((*SIZE, 3), level, np.uint8), "rgb8; png compressed bgr8"
+        )
         depth = np.full(SIZE, 100 * level, np.uint16)
         maker.compressed(
-            topics.ground_truth, stamp_ns, depth, "16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0)
+            topics.ground_truth_topic, stamp_ns, depth, "16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0)
         )
     samples = BagSamples(maker.write(tmp_path / "bag"), make_request(topics))
     for sample, level in zip(samples, LEVELS, strict=True):
@@ -63,7 +65,7 @@ def test_compressed_images_and_compressed_depth_in_millimetres(maker, make_reque
 
 def test_without_ground_truth_all_of_it_is_unknown(maker, make_request, tmp_path) -> None:
     maker.frames(LEVELS)
-    samples = BagSamples(maker.write(tmp_path / "bag"), make_request(BagTopics("/image")))
+    samples = BagSamples(maker.write(tmp_path / "bag"), make_request(BagOptions("/image")))
     assert all(np.isnan(sample.truth_depth_m).all() and sample.truth_depth_m.shape == SIZE for sample in samples)
 
 
@@ -133,7 +135,7 @@ def test_the_lens_state_at_the_stamp_holds_and_a_travelling_lens_is_left_out(mak
     maker.lens(START_NS - 5, 0.4, time_ns=end_ns + 2)
     maker.lens(START_NS + 3 * FRAME_NS - 1, 0.7, velocity=0.2, time_ns=end_ns + 1)
     maker.lens(START_NS + 4 * FRAME_NS, 0.8, time_ns=end_ns)
-    topics = BagTopics("/image", lens_state="/lens_state")
+    topics = BagOptions("/image", lens_state_topic="/lens_state")
     samples = BagSamples(maker.write(tmp_path / "bag"), make_request(topics, focus_m=None))
     assert [(int(s.image[0, 0, 0]), s.focus_distance_m) for s in samples] == [
         (40, 0.4), (41, 0.4), (42, math.inf), (44, 0.8)
@@ -147,7 +149,7 @@ def test_focus_distances_without_stamps_hold_from_when_they_were_recorded(maker,
         maker.image(7 * SECOND + index * FRAME_NS, 40 + index, time_ns=START_NS + index * FRAME_NS)
     maker.number("/focus", kind, START_NS + FRAME_NS, 0.5)
     maker.number("/focus", kind, START_NS + 2 * FRAME_NS + 1, -1.0)
-    request = make_request(BagTopics("/image", lens_state="/focus"), focus_m=None, lens_state_max_age_s=0.15)
+    request = make_request(BagOptions("/image", lens_state_topic="/focus"), focus_m=None, lens_state_max_age_s=0.15)
     samples = BagSamples(maker.write(tmp_path / "bag"), request)
     assert [(int(s.image[0, 0, 0]), s.focus_distance_m) for s in samples] == [(41, 0.5), (42, 0.5)]
     assert samples.tally.left_out == {"lens_state_later": 1, "lens_state_stale": 1}
@@ -166,7 +168,7 @@ def test_a_region_of_interest_changes_the_lens_not_the_blur(maker, make_request,
     info.width, info.height = 2 * SIZE[1], 2 * SIZE[0]
     info.roi.width, info.roi.height = SIZE[1], SIZE[0]
     maker.add("/camera_info", standard.CAMERA_INFO, START_NS + 1, standard.serialised(info, standard.CAMERA_INFO))
-    request = make_request(BagTopics("/image", "/camera_info"))
+    request = make_request(BagOptions("/image", "/camera_info"))
     lens = dataclasses.replace(request.lens.lens, image_width_px=2 * SIZE[1])
     request = dataclasses.replace(request, lens=dataclasses.replace(request.lens, lens=lens))
     (sample,) = BagSamples(maker.write(tmp_path / "bag"), request)
@@ -202,11 +204,11 @@ def test_a_bag_without_any_usable_image_says_why(maker, make_request, tmp_path) 
 @pytest.mark.parametrize(
     ("topics", "expected"),
     [
-        (BagTopics("/none"), "image topic /none: expected type .*Image.*, got no such topic .*: /depth, /image"),
-        (BagTopics("/camera_info"), "image topic /camera_info: .*got it of type sensor_msgs/msg/CameraInfo"),
-        (BagTopics("/image", "/info"), "camera_info topic /info: .*got no such topic .of that type: /camera_info"),
-        (BagTopics("/image", ground_truth="/truth"), "ground-truth topic /truth: .*no such topic"),
-        (BagTopics("/image", lens_state="/image"), "lens-state topic /image: .*got it of type sensor_msgs/msg/Image"),
+        (BagOptions("/none"), "image topic /none: expected type .*Image.*, got no such topic .*: /depth, /image"),
+        (BagOptions("/camera_info"), "image topic /camera_info: .*got it of type sensor_msgs/msg/CameraInfo"),
+        (BagOptions("/image", "/info"), "camera_info topic /info: .*got no such topic .of that type: /camera_info"),
+        (BagOptions("/image", ground_truth_topic="/truth"), "ground-truth topic /truth: .*no such topic"),
+        (BagOptions("/image", lens_state_topic="/image"), "lens-state topic /image: .*got it of type .*/msg/Image"),
     ],
 )
 def test_missing_topics_are_named(plain_bag, make_request, topics, expected) -> None:
@@ -216,7 +218,7 @@ def test_missing_topics_are_named(plain_bag, make_request, topics, expected) -> 
 
 def test_a_topic_without_messages_and_values_out_of_range(maker, make_request, plain_bag, tmp_path) -> None:
     with pytest.raises(ConfigError, match="focus distance: expected a lens-state topic, a focus distance or"):
-        make_request(BagTopics("/image"), focus_m=None)
+        make_request(BagOptions("/image"), focus_m=None)
     with pytest.raises(ConfigError, match="tolerance_s: expected a finite number ≥ 0, got -1"):
         make_request(tolerance_s=-1)
     with pytest.raises(ConfigError, match="transfer: expected one of auto, srgb, linear, gamma, got 'rec709'"):
@@ -261,12 +263,13 @@ def test_truth_of_another_camera_is_reprojected_by_tf_static(maker, make_request
     maker.truth(START_NS, depth_m, **MOVED)
     add_static_transform(maker, 0.1)
     path = maker.write(tmp_path / "bag")
-    request = make_request(dataclasses.replace(TOPICS, ground_truth_info="/depth_info", lens_state=""))
+    request = make_request(dataclasses.replace(TOPICS, ground_truth_info_topic="/depth_info", lens_state_topic=""))
     samples = BagSamples(path, request)
     (sample,) = samples
     assert set(np.nonzero(sample.truth_depth_m[30] == 1.0)[0]) == set(range(49, 59))
     assert samples.aligner.done == {"ground truth reprojected from 'depth_optical_frame' into 'camera_optical_frame'"}
-    (as_registered,) = BagSamples(path, dataclasses.replace(request, registered=True))
+    options = dataclasses.replace(request.options, registered=True)
+    (as_registered,) = BagSamples(path, dataclasses.replace(request, options=options))
     np.testing.assert_array_equal(as_registered.truth_depth_m, depth_m)
 
 
@@ -277,14 +280,14 @@ def test_what_is_missing_to_reproject_is_named(maker, make_request, tmp_path) ->
     uncalibrated.k = np.zeros(9)
     maker.add("/camera_info", standard.CAMERA_INFO, START_NS, standard.serialised(uncalibrated, standard.CAMERA_INFO))
     maker.info(START_NS, topic="/depth_info")
-    request = make_request(dataclasses.replace(TOPICS, ground_truth_info="/depth_info", lens_state=""))
+    request = make_request(dataclasses.replace(TOPICS, ground_truth_info_topic="/depth_info", lens_state_topic=""))
     with pytest.raises(BagError, match="expected it in the images' frame 'camera_optical_frame', or a transform"):
         list(BagSamples(maker.write(tmp_path / "without_tf"), request))
     add_static_transform(maker, 0.1)
     path = maker.write(tmp_path / "with_tf")
     with pytest.raises(BagError, match="the images' camera_info: expected a calibrated one .*got one with K of zeros"):
         list(BagSamples(path, request))
-    without_info = dataclasses.replace(request, topics=dataclasses.replace(request.topics, camera_info=""))
+    without_info = dataclasses.replace(request, options=dataclasses.replace(request.options, camera_info_topic=""))
     with pytest.raises(BagError, match="the images' camera_info: expected a calibrated one .*, got none"):
         list(BagSamples(path, without_info))
 
@@ -297,14 +300,14 @@ def test_registered_truth_of_another_size_is_resized_and_of_another_camera_repro
     small = np.full((32, 48), 2.0, np.float32)
     small[:16] = 1.0
     maker.truth(START_NS, small)
-    topics = dataclasses.replace(TOPICS, lens_state="")
+    topics = dataclasses.replace(TOPICS, lens_state_topic="")
     samples = BagSamples(maker.write(tmp_path / "resized"), make_request(topics))
     (sample,) = samples
     assert sample.truth_depth_m.shape == SIZE and (sample.truth_depth_m[:32] == 1.0).all()
     assert samples.aligner.done == {"ground truth resized to the images"}
     wide = CameraIntrinsics(48, 32, 30.0, 30.0, 23.5, 15.5)
     maker.info(START_NS, wide, topic="/depth_info")
-    request = make_request(dataclasses.replace(topics, ground_truth_info="/depth_info"))
+    request = make_request(dataclasses.replace(topics, ground_truth_info_topic="/depth_info"))
     (sample,) = BagSamples(maker.write(tmp_path / "reprojected"), request)
     assert (sample.truth_depth_m[:31] == 1.0).all() and (sample.truth_depth_m[33:] == 2.0).all()
 

@@ -86,7 +86,7 @@ def index_bag(bag: OpenBag, topics: FoundTopics, request: BagRequest, progress: 
     stamps_ns = np.array(scan.image_stamps, np.int64)
     truth_of = np.full(len(stamps_ns), NONE, np.int64)
     if topics.ground_truth:
-        truth_of = nearest(stamps_ns, np.array(scan.truth_stamps, np.int64), round(request.tolerance_s * 1e9))
+        truth_of = nearest(stamps_ns, np.array(scan.truth_stamps, np.int64), round(request.options.tolerance_s * 1e9))
     for transform in request.transforms:
         scan.transforms.add(transform)
     return BagIndex(

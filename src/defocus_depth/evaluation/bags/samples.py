@@ -20,9 +20,10 @@ from ...types import FloatArray
 from ..dataset import Sample
 from .alignment import Placed, TruthAligner
 from .index import BagIndex, Progress, index_bag
+from .options import AUTO_TRANSFER
 from .pairing import Pair, PairStream
 from .reader import OpenBag, RecordedMessage, open_bag
-from .request import AUTO_TRANSFER, BagRequest, bag_name, find_topics
+from .request import BagRequest, bag_name, find_topics
 from .standard import COMPRESSED_IMAGE, parsed
 
 NO_TRUTH, UNREADABLE = "no_ground_truth", "refused"
@@ -99,10 +100,12 @@ class BagSamples:
         self.relay: Callable[[RecordedMessage], None] | None = None
         self.name, self.tally = bag_name(path), Tally()
         with open_bag(path) as bag:
-            self._index = index_bag(bag, find_topics(bag, request.topics), request, progress)
+            self._index = index_bag(bag, find_topics(bag, request.options), request, progress)
         if not len(self._index.stamps_ns):
-            raise BagError(f"{path}: image topic {request.topics.image}: expected at least one message, got none")
-        self.aligner = TruthAligner(path, self._index.transforms, request.registered)
+            raise BagError(
+                f"{path}: image topic {request.options.image_topic}: expected at least one message, got none"
+            )
+        self.aligner = TruthAligner(path, self._index.transforms, request.options.registered)
 
     def __len__(self) -> int:
         """Images in the bag; some may be left out."""
@@ -157,7 +160,7 @@ class _Maker:
     def make(self, pair: Pair) -> BagSample | None:
         self.tally.images += 1
         if self.index.topics.ground_truth and pair.truth is None:
-            reason = f"expected ground truth within {self.request.tolerance_s} s of the image's stamp, got none"
+            reason = f"expected ground truth within {self.request.options.tolerance_s} s of the image's stamp, got none"
             self.tally.leave_out(NO_TRUTH, reason)
             return None
         try:
@@ -175,7 +178,9 @@ class _Maker:
 
     def _sample(self, pair: Pair) -> BagSample | Skip:
         moment_ns = self.index.lens_moment_ns(pair.number)
-        setting = setting_at(moment_ns, self.index.lens_states, self.request.lens, self.request.lens_state_max_age_s)
+        setting = setting_at(
+            moment_ns, self.index.lens_states, self.request.lens, self.request.options.lens_state_max_age_s
+        )
         if isinstance(setting, Skip):
             return setting
         message = parsed(pair.cdr, self.index.topics.image.type)
@@ -201,9 +206,9 @@ class _Maker:
     def _decoded(self, message: Any) -> DecodedImage:
         compressed = self.index.topics.image.type == COMPRESSED_IMAGE
         decoded = decode_compressed(message) if compressed else decode_image(message)
-        if self.request.transfer == AUTO_TRANSFER:
+        if self.request.options.transfer == AUTO_TRANSFER:
             return decoded
-        return DecodedImage(decoded.array, decoded.encoding, self.request.transfer)  # type: ignore[arg-type]
+        return DecodedImage(decoded.array, decoded.encoding, self.request.options.transfer)  # type: ignore[arg-type]
 
     def _truth(self, pair: Pair, image: Placed) -> FloatArray:
         topic = self.index.topics.ground_truth

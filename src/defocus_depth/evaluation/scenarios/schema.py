@@ -13,16 +13,17 @@ conditions:
 
 from __future__ import annotations
 
-import math
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...checked_input import read_yaml
 from ...inference import AUTO
 from ..bags.method import BagMethod
-from ..bags.request import AUTO_TRANSFER, TOLERANCE_S
+from ..bags.options import OfflineBagOptions
 from ..pixel_table import distance_bin_names
 
 DEPTH_FIGURES = ("abs_rel", "rmse_m", "delta1", "delta2", "coc_mae_px", "invalid_ratio")
@@ -32,13 +33,6 @@ FigureName = Literal[
 ]
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 _Rate = Annotated[float, Field(gt=0, le=100)]
-_Focus = Annotated[float, Field(gt=0, allow_inf_nan=True), AfterValidator(lambda value: _number(value))]
-
-
-def _number(value: float) -> float:
-    if math.isnan(value):
-        raise ValueError("expected a focus distance > 0 m, inf allowed, got nan")
-    return value
 
 
 class Condition(BaseModel):
@@ -79,23 +73,12 @@ class Condition(BaseModel):
         return value <= self.at_most if self.at_most is not None else value >= (self.at_least or 0.0)
 
 
-class ScenarioBag(BaseModel):
-    """A bag and what is on its topics; the fields are the options of `evaluate-bag`. `path` is absolute once read."""
+@dataclass(frozen=True, kw_only=True)
+class ScenarioBag(OfflineBagOptions):
+    """A bag, and what is on its topics as `evaluate-bag` has it. `path` is absolute once read."""
 
-    model_config = _STRICT
+    __pydantic_config__ = ConfigDict(extra="forbid")  # ranges, and where inf is allowed, are checked by `BagOptions`
     path: Path
-    image_topic: str
-    camera_info_topic: str = ""
-    ground_truth_topic: str = ""
-    ground_truth_info_topic: str = ""
-    lens_state_topic: str = ""
-    focus_distance_m: _Focus | None = None
-    tolerance_s: float = TOLERANCE_S
-    lens_state_max_age_s: float = 0.0
-    transfer: str = AUTO_TRANSFER
-    registered: bool = False
-    extrinsics: Path | None = None
-    render_defocus: bool = False
 
 
 class Scenario(BaseModel):
@@ -140,8 +123,7 @@ def _located(scenario: Scenario, path: Path) -> Scenario:
         return None if file is None else folder / file
 
     bags = [
-        bag.model_copy(update={"path": absolute(bag.path), "extrinsics": absolute(bag.extrinsics)})
-        for bag in scenario.bags
+        dataclasses.replace(bag, path=folder / bag.path, extrinsics=absolute(bag.extrinsics)) for bag in scenario.bags
     ]
     lens = scenario.lens if Path(scenario.lens).name == scenario.lens and not Path(scenario.lens).suffix else ""
     return scenario.model_copy(
