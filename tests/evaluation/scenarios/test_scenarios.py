@@ -56,6 +56,10 @@ def test_paths_are_relative_to_the_file_and_defaults_those_of_the_command(tmp_pa
         (("image_topic", "image_topics"), "hallway.yaml: bags.0..image_topic: expected a value, got nothing"),
         (("lens: robot", "lens: robot\nconditons: []"), "conditons: Extra inputs are not permitted"),
         (("lens: robot", "lens: robot\nmode: online\nmethod: constant"), "method: expected network in mode online"),
+        (
+            ("lens: robot\nbags: [{", "lens: robot\nmode: online\nbags: [{render_defocus: true, "),
+            "render_defocus: expected false",
+        ),
         (("focus_distance_m: .inf", "focus_distance_m: -1"), "focus_distance_m: expected > 0 m, inf allowed, got -1.0"),
         (("lens", "["), "expected YAML"),
     ],

@@ -100,6 +100,8 @@ class Scenario(BaseModel):
     def _possible(self) -> Scenario:
         if self.mode == "online" and self.method != "network":
             raise ValueError(f"method: expected network in mode online, got {self.method}")
+        if self.mode == "online" and any(bag.render_defocus for bag in self.bags):
+            raise ValueError("render_defocus: expected false in mode online, where the node sees the bag's own images")
         names = [bag.path.resolve().stem for bag in self.bags]
         if len(set(names)) < len(names):
             raise ValueError(f"bags: expected files or folders of different names, got {names}")
