@@ -137,6 +137,12 @@ def test_configuration_reads_overrides_and_names_the_bad_field(tmp_path: Path) -
         load_config(tmp_path / "none.yaml")
 
 
+def test_the_shipped_configurations_are_read_and_only_the_yardstick_sees_labels() -> None:
+    folder = Path(__file__).resolve().parents[3] / "config/training"
+    supervision = {path.stem: load_config(path).supervision for path in folder.glob("*.yaml")}
+    assert supervision == {"self": "self", "released": "self", "truth": "truth"}
+
+
 def test_unreadable_weights_and_checkpoints_are_refused_by_name(tmp_path: Path, pool_folder: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"no weights")
     with pytest.raises(ModelError, match=r"w\.safetensors: expected weights"):
