@@ -217,9 +217,9 @@ def test_every_argument_of_a_replay_reaches_its_command_line() -> None:
 
     options = tyro.cli(importlib.import_module(COMMANDS["replay"].module).Options, args=player[1:])
     assert (options.rate, options.node, options.lens) == (0.5, "/depth", "robot")
-    assert (options.camera_info_topic, options.lens_state_topic, options.ground_truth_topic) == (
-        "/info", "/lens", "/depth"
-    )  # fmt: skip
+    recorded = options.recorded
+    assert (recorded.camera_info_topic, recorded.lens_state_topic) == ("/info", "/lens")
+    assert recorded.ground_truth_topic == "/depth"
     assert (str(options.json), str(options.report)) == ("a", "b")
 
 

@@ -2,10 +2,12 @@
 
 import os
 import time
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
 from defocus_depth.errors import ProcessError
+from defocus_depth.ros import processes
 from defocus_depth.ros.processes import NodeProcess, dds_environment
 
 
@@ -63,11 +65,29 @@ def test_cpu_time_grows_with_work(start):
         _wait_until(lambda: child.cpu_s() > 0.2)
 
 
-def test_dds_environment_has_the_profile_under_both_names(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("rclpy", "read", "other"),
+    [
+        ("3.3.15", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("7.1.6", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("9.1.2", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        (None, "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_the_profile_has_the_name_that_this_ros_reads(tmp_path, monkeypatch, rclpy: str | None, read: str, other: str):
+    def version(_name: str) -> str:
+        if rclpy is None:
+            raise PackageNotFoundError
+        return rclpy
+
+    monkeypatch.setattr(processes, "version", version)
+    environment = dds_environment(42, tmp_path)
+    assert os.path.isfile(environment[read]) and other not in environment
+
+
+def test_dds_environment_keeps_to_this_machine_and_domain(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     environment = dds_environment(42, tmp_path)
     assert environment["ROS_DOMAIN_ID"] == "42" and environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    profile = environment["FASTRTPS_DEFAULT_PROFILES_FILE"]
-    assert profile == environment["FASTDDS_DEFAULT_PROFILES_FILE"] and os.path.isfile(profile)
     monkeypatch.setenv("ROS_DISTRO", "humble")
     assert dds_environment(42, tmp_path)["ROS_LOCALHOST_ONLY"] == "1"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
@@ -16,14 +17,11 @@ from ..errors import ProcessError
 from ..share import share_path
 
 _STOP_S = 10.0
+_FAST_DDS_3 = 9  # rclpy's major version in Kilted
 
 
 def dds_environment(domain: int, log_folder: Path) -> dict[str, str]:
-    """What makes ROS processes talk on this machine only, with a shared-memory segment that images fit into.
-
-    Both names of the profile are set: Fast DDS 2 (up to Jazzy) and Fast DDS 3 read different ones.
-    """
-    profile = str(share_path("config", "fastdds_shm.xml"))
+    """What makes ROS processes talk on this machine only, with a shared-memory segment that images fit into."""
     here_only = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     if os.environ.get("ROS_DISTRO") == "humble":
         here_only = {"ROS_LOCALHOST_ONLY": "1"}
@@ -32,9 +30,24 @@ def dds_environment(domain: int, log_folder: Path) -> dict[str, str]:
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         "ROS_DOMAIN_ID": str(domain),
         "ROS_LOG_DIR": str(log_folder),
-        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
-        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
+        profile_variable(_rclpy_major()): str(share_path("config", "fastdds_shm.xml")),
     }
+
+
+def profile_variable(rclpy_major: int) -> str:
+    """The environment variable that names Fast DDS's profile; each release warns of, or ignores, the other one.
+
+    Args:
+        rclpy_major: rclpy's major version, which tells Fast DDS 2 (up to Jazzy) from Fast DDS 3; 0 if not known.
+    """
+    return "FASTDDS_DEFAULT_PROFILES_FILE" if rclpy_major >= _FAST_DDS_3 else "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def _rclpy_major() -> int:
+    try:
+        return int(version("rclpy").split(".")[0])
+    except PackageNotFoundError:
+        return 0
 
 
 class NodeProcess:

@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ...errors import ConfigError
+from ...ros.processes import profile_variable
 from ...share import share_path
 from . import Check
 
@@ -19,9 +20,7 @@ OLDEST_PYTHON = (3, 10)
 ROS_MODULES = ("rclpy", "sensor_msgs.msg", "diagnostic_msgs.msg", "lifecycle_msgs.msg")
 SEGMENT_BYTES = 32 * 2**20  # with Fast DDS's default of 512 KiB most VGA images are lost
 PROFILE = "fastdds_shm.xml"
-_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
 _DISTROS = {3: "humble", 4: "iron", 7: "jazzy", 9: "kilted"}  # by rclpy's major version
-_FAST_DDS_3 = 9  # since rclpy's major version
 _INSTALL_ROS = "pip install 'defocus_depth[ros]' (x86-64), or source /opt/ros/<distro>/setup.bash"
 
 # Run in a child: a cv_bridge or DDS library built for something else can end its process.
@@ -99,7 +98,7 @@ def check_dds_profile(ros: RosInstallation | None) -> Check:
         return Check(name, "note", "not looked at: no ROS 2")
     if "fastrtps" not in ros.middleware:
         return Check(name, "note", f"not needed by {ros.middleware}")
-    variable = _VARIABLES[ros.major >= _FAST_DDS_3]
+    variable = profile_variable(ros.major)
     advice = f"export {variable}={_own_profile()} for the camera driver too (our launch files set it)"
     if not (path := os.environ.get(variable)):
         return Check(name, "warning", f"{variable} is not set: most images will be dropped", advice)
