@@ -51,4 +51,4 @@ def test_motion_blur_makes_the_depth_wrong_where_the_lens_is_sharp(figures):
 def test_motion_blurred_pixels_lose_confidence(figures):
     confidence = figures[..., 0].mean(0)
     assert confidence[0] > confidence[1] > confidence[2], confidence
-    assert confidence[2] < confidence[0] - 0.01, confidence
+    assert confidence[2] < confidence[0] - 0.03, confidence
