@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from defocus_depth.inference import BackendRequest, ModelArtifact, load_artifact
 from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT_RTX, import_library
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker, precisions_to_try
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
+from defocus_depth.inference.backends.tensorrt.gate import Fidelity
 from defocus_training.lowering import quantise
 from defocus_training.lowering.half import half_graph
 from defocus_training.lowering.int8 import Feed, write_int8_graph
@@ -145,13 +147,28 @@ def test_more_is_kept_in_float32_until_the_accuracy_holds(
     assert variant.metrics == {"abs_rel": 0.405, "f32_abs_rel": 0.4}
 
 
+def test_maps_that_differ_are_refused_although_their_errors_cancel(
+    artifact: ModelArtifact, samples: list[Sample], feeds: list[Feed], monkeypatch: pytest.MonkeyPatch
+):
+    same = Fidelity(0, 0, 0, 0, 0, 0, 0)
+    fidelities = iter([replace(same, scale=0.08), same])
+    monkeypatch.setattr(quantise, "fidelity_of", lambda *given: next(fidelities))
+    monkeypatch.setattr(quantise, "abs_rel_of", lambda *given: 0.4)
+    attempts: list[Attempt] = []
+    variant = make_variant(artifact, "int8", feeds, samples, lambda attempt, f32: attempts.append(attempt))
+    assert [attempt.differs for attempt in attempts] == [("scale 0.08, at most 0.05",), ()]
+    assert variant.kept_f32 == attempts[1].kept_f32 != ()
+
+
 def test_a_variant_that_loses_too_much_leaves_no_trace(
     artifact: ModelArtifact, samples: list[Sample], feeds: list[Feed], monkeypatch: pytest.MonkeyPatch
 ):
     before = artifact.onnx_path.with_suffix(".json").read_text()
     figures = iter([0.4, 0.6, 0.5, 0.45])
     monkeypatch.setattr(quantise, "abs_rel_of", lambda *given: next(figures))
-    with pytest.raises(ModelError, match=r"net\.onnx: int8: expected AbsRel within 2% of 0\.4000, got 0\.4500"):
+    with pytest.raises(
+        ModelError, match=r"net\.onnx: int8: expected AbsRel within 2% of 0\.4000 .*, got 0\.6000; 0\.5000; 0\.4500"
+    ):
         make_variant(artifact, "int8", feeds, samples)
     assert artifact.onnx_path.with_suffix(".json").read_text() == before
     assert sorted(path.name for path in artifact.onnx_path.parent.iterdir()) == ["net.json", "net.onnx"]

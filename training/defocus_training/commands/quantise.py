@@ -56,6 +56,8 @@ def run(options: Options) -> int:
         kept = f", float32 kept in {', '.join(attempt.kept_f32)}" if attempt.kept_f32 else ""
         loss = attempt.abs_rel / f32_abs_rel - 1
         console.print(f"  AbsRel {attempt.abs_rel:.4f}, float32 {f32_abs_rel:.4f} ({loss:+.1%}){kept}")
+        for problem in attempt.differs:
+            console.print(f"  not float32's maps: {problem}")
 
     with _samples(options.validation, VALIDATION_SEED, options.count, console) as validation:
         with _samples(options.calibration, CALIBRATION_SEED, options.count, console) as calibration:
