@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import defocus_training
 from defocus_depth.inference import OUTPUT_NAMES
 from defocus_depth.inference.artifact import load_artifact
 from defocus_training.export import ModelCard, export_model
@@ -44,3 +45,9 @@ def test_sidecar_fits_and_weights_can_be_refined(exported: Path) -> None:
     assert artifact.sidecar.pt2_sha256 and artifact.exported_program_path.is_file()
     assert load_weights(artifact.weights_path).options == OPTIONS
     assert not list(exported.glob("*.data"))  # one file: no weights beside the graph
+
+
+def test_the_graph_names_no_file_of_the_machine_that_exported_it(exported: Path) -> None:
+    sources = str(Path(defocus_training.__file__).resolve().parent).encode()
+    assert sources not in (exported / "m.onnx").read_bytes()
+    assert b"stack_trace" not in (exported / "m.onnx").read_bytes()
