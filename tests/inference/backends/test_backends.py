@@ -12,7 +12,7 @@ import pytest
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
 from defocus_depth.inference import OUTPUT_NAMES, RELEASED_MODEL, Backend, BackendRequest, Sidecar, load_backend
 from defocus_depth.inference.artifact import file_sha256, load_artifact
-from defocus_depth.inference.backends.tensorrt.gate import gate_inputs
+from defocus_depth.inference.backends.fidelity import gate_inputs
 
 ON_ONNX = ("openvino", "onnxruntime")
 TOLERANCES = {"defocus": 2e-3, "coc": 2e-3, "inv_depth_scale": 2e-4, "confidence": 1e-3}  # docs/inference.md

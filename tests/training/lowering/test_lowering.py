@@ -13,10 +13,10 @@ import pytest
 from defocus_depth.errors import ModelError
 from defocus_depth.evaluation.dataset import Sample
 from defocus_depth.inference import BackendRequest, ModelArtifact, load_artifact, load_backend
+from defocus_depth.inference.backends.fidelity import Fidelity
 from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT_RTX, import_library
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker, precisions_to_try
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
-from defocus_depth.inference.backends.tensorrt.gate import Fidelity
 from defocus_training.lowering import quantise
 from defocus_training.lowering.half import half_graph
 from defocus_training.lowering.int8 import Feed, write_int8_graph

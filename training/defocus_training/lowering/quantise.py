@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from defocus_depth.inference import (
     load_estimator,
 )
 from defocus_depth.inference.artifact import Variant, VariantPrecision, file_sha256, load_artifact
-from defocus_depth.inference.backends.tensorrt.gate import LIMITS, Fidelity, compare, gate_inputs, reference_run
+from defocus_depth.inference.backends.fidelity import LIMITS, Fidelity, compare, gate_inputs, reference_backend
 from defocus_depth.inference.pixels import to_unit_floats
 from defocus_depth.inference.working_size import blur_span_px
 from defocus_depth.optics import lens_constant_px_per_dpt
@@ -119,8 +120,11 @@ def fidelity_of(artifact: ModelArtifact, precision: VariantPrecision) -> Fidelit
     request = BackendRequest(artifact, height, width, 0)
 
     def compared(backend: str) -> Fidelity:
-        lowered = load_backend(backend, replace(request, precision=precision))
-        return compare(lowered.run, reference_run(request), gate_inputs(height, width))
+        with (
+            closing(load_backend(backend, replace(request, precision=precision))) as lowered,
+            closing(reference_backend(request)) as reference,
+        ):
+            return compare(lowered.run, reference.run, gate_inputs(height, width))
 
     return _on_the_first_backend(compared, precision)
 

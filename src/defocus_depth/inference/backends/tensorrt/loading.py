@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from contextlib import closing
 
 from ....errors import BackendError, BackendUnavailableError, ModelError
 from ..base import BackendRequest, Precision
+from ..fidelity import compare, gate_inputs, reference_backend, require_fidelity
 from .adapter import Flavour, import_library, require_installed
 from .backend import TensorRtBackend, kernel_cache
 from .building import EngineMaker, precisions_to_try
 from .cache import CachedEngine, EngineCache
 from .device import GpuIdentity, open_gpu
-from .gate import compare, gate_inputs, reference_run, require_fidelity
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,9 +103,9 @@ class EngineLoader:
         return self.maker.build_network(self.request, precision)
 
     def _verify(self, backend: TensorRtBackend, precision: Precision, cached: CachedEngine) -> None:
-        fidelity = compare(
-            backend.run, reference_run(self.request), gate_inputs(self.request.height, self.request.width)
-        )
+        inputs = gate_inputs(self.request.height, self.request.width)
+        with closing(reference_backend(self.request)) as reference:
+            fidelity = compare(backend.run, reference.run, inputs)
         require_fidelity(fidelity, precision)
         verified = dataclasses.replace(cached, verified_on=str(self.gpu), figures=dataclasses.asdict(fidelity))
         self.maker.cache.store(self.maker.network_key(self.request, precision), verified)

@@ -11,8 +11,8 @@ import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError
 from defocus_depth.inference import BackendRequest, load_backend
-from defocus_depth.inference.backends.tensorrt import gate
-from defocus_depth.inference.backends.tensorrt.gate import LIMITS, compare, gate_inputs, reference_run, require_fidelity
+from defocus_depth.inference.backends import fidelity
+from defocus_depth.inference.backends.fidelity import LIMITS, compare, gate_inputs, reference_backend, require_fidelity
 
 
 def maps_of(image: np.ndarray, lens: np.ndarray) -> dict[str, np.ndarray]:
@@ -21,7 +21,7 @@ def maps_of(image: np.ndarray, lens: np.ndarray) -> dict[str, np.ndarray]:
     return {"depth": depth, "coc": coc, "defocus": np.abs(coc), "confidence": depth / 2, "inv_depth_scale": depth}
 
 
-def spoilt(change: Callable[[dict[str, np.ndarray], int], None]) -> gate.Run:
+def spoilt(change: Callable[[dict[str, np.ndarray], int], None]) -> fidelity.Run:
     calls = iter(range(100))
 
     def run(image: np.ndarray, lens: np.ndarray) -> dict[str, np.ndarray]:
@@ -76,7 +76,7 @@ def test_packaged_frames_at_any_working_size(size: tuple[int, int]):
 
 
 def test_frames_that_are_missing_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(gate, "FRAMES", tmp_path)
+    monkeypatch.setattr(fidelity, "FRAMES", tmp_path)
     with pytest.raises(BackendError, match=r"expected the frames gate_\*.png of the package, found none"):
         gate_inputs(64, 96)
 
@@ -85,13 +85,13 @@ def test_the_reference_is_float32_on_the_cpu(tiny_model: Path, request_for: Call
     request = request_for(tiny_model, precision="auto")
     image, lens = gate_inputs(64, 96)[0]
     expected = load_backend("onnxruntime", request).run(image, lens)
-    for name, values in reference_run(request)(image, lens).items():
+    for name, values in reference_backend(request).run(image, lens).items():
         np.testing.assert_allclose(values, expected[name], atol=1e-4)
 
 
 def test_without_a_cpu_backend_there_is_nothing_to_compare_with(
     tiny_model: Path, request_for: Callable[..., BackendRequest], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(gate, "REFERENCES", ("torch",))
-    with pytest.raises(BackendUnavailableError, match="expected a CPU backend to compare the engine with: torch: "):
-        reference_run(request_for(tiny_model))
+    monkeypatch.setattr(fidelity, "REFERENCES", ("torch",))
+    with pytest.raises(BackendUnavailableError, match="expected a CPU backend to compare with: torch: "):
+        reference_backend(request_for(tiny_model))

@@ -1,7 +1,7 @@
-"""Is the engine still the network? Its maps are compared with the CPU's on frames that come with the package.
+"""Is an engine or a quantised graph still the network? Its maps are compared with the CPU's on packaged frames.
 
 Reduced precision fails in ways that a look at one picture does not show: depths scaled by a factor that changes from
-frame to frame, NaN where a small number was divided by. An engine that is beyond the limits is not used.
+frame to frame, NaN where a small number was divided by. What is beyond the limits is not used.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ....errors import BackendError, BackendUnavailableError
-from ....image_files import read_image
-from ....types import FloatArray
-from ..base import BackendRequest
+from ...errors import BackendError, BackendUnavailableError
+from ...image_files import read_image
+from ...types import FloatArray
+from .base import Backend, BackendRequest
 
-FRAMES = Path(__file__).resolve().parents[3] / "models"
+FRAMES = Path(__file__).resolve().parents[2] / "models"
 _PATTERN = "gate_*.png"
 # The packaged frames: the lens of config/lenses/robot.yaml, 320 px wide, focused at 0.35 m.
 _FRAME_GAIN_PX_PER_DPT, _FRAME_FOCUS_DPT = 7.797, 2.857
@@ -93,21 +93,21 @@ def compare(run: Run, reference: Run, inputs: Sequence[tuple[FloatArray, FloatAr
     return Fidelity(bad, departure, float(np.ptp(scales)), depth, depth_p99, coc_px, confidence)
 
 
-def reference_run(request: BackendRequest) -> Run:
+def reference_backend(request: BackendRequest) -> Backend:
     """Inference in float32 on the CPU, by the first library that is there.
 
     Raises:
         BackendUnavailableError: none is.
     """
-    from ..registry import load_backend
+    from .registry import load_backend
 
     reasons = []
     for name in REFERENCES:
         try:
-            return load_backend(name, dataclasses.replace(request, precision="f32")).run
+            return load_backend(name, dataclasses.replace(request, precision="f32"))
         except BackendUnavailableError as error:
             reasons.append(str(error))
-    raise BackendUnavailableError(f"expected a CPU backend to compare the engine with: {'; '.join(reasons)}")
+    raise BackendUnavailableError(f"expected a CPU backend to compare with: {'; '.join(reasons)}")
 
 
 def require_fidelity(fidelity: Fidelity, precision: str) -> None:
