@@ -8,6 +8,7 @@ The same frames go to every method: one image for the networks and Zhuo-Sim, the
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 from rich.progress import track
+from scoring import FIGURES, MIN_CONFIDENCE
 
 from defocus_depth.commands.dispatch import write_json
 from defocus_depth.evaluation.dataset import Sample, StackSamples
@@ -35,8 +37,7 @@ from defocus_depth.inference import AUTO, EstimatorConfig, load_artifact, load_e
 from defocus_depth.types import FloatArray
 from defocus_training.fitting.figures import textured
 
-HEADLINE = ("abs_rel", "rmse_m", "delta1", "coc_mae_px", "valid_fraction")
-MIN_CONFIDENCE = 0.5
+HEADLINE = (*FIGURES, "valid_fraction")
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Options:
 def main(options: Options) -> None:
     """Score, and write what the report needs."""
     samples = StackSamples(options.stacks, options.frame)
-    methods = _methods(options, samples)
-    scored = {name: _scored(options, samples, predict) for name, predict in track(methods.items(), options.name)}
+    with ExitStack() as stack:
+        methods = _methods(options, samples, stack)
+        scored = {name: _scored(options, samples, predict) for name, predict in track(methods.items(), options.name)}
     figures = {
         "name": options.name,
         "frames": len(samples),
@@ -76,11 +78,13 @@ def main(options: Options) -> None:
         console.print(name, {key: None if row[key] is None else round(row[key], 4) for key in HEADLINE})
 
 
-def _methods(options: Options, samples: StackSamples) -> dict[str, Predict]:
-    estimator = load_estimator(options.model, AUTO, EstimatorConfig())
+def _methods(options: Options, samples: StackSamples, stack: ExitStack) -> dict[str, Predict]:
+    """By name; what the networks hold is freed when `stack` ends."""
+    estimator = stack.enter_context(load_estimator(options.model, AUTO, EstimatorConfig()))
     methods = {"network": network_method(estimator), "fused": fused_method(estimator)}
     if options.twin is not None:
-        methods["twin"] = network_method(load_estimator(options.twin, AUTO, EstimatorConfig()))
+        twin = stack.enter_context(load_estimator(options.twin, AUTO, EstimatorConfig()))
+        methods["twin"] = network_method(twin)
     methods["constant"] = constant_method(samples.truths_m())
     methods["zhuo_sim"] = zhuo_sim_method()
     methods["dff_sml"] = depth_from_focus_method()

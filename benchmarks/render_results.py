@@ -121,7 +121,7 @@ def _optional_sections() -> list[str]:
 
 
 def _choice(figures: Mapping[str, Any]) -> str:
-    """PSNR of frames left out, averaged over the stacks; whoever predicts them best is released."""
+    """PSNR of frames left out, averaged over the stacks, and in words what decided."""
     stacks = list(figures["stacks"].values())
     means = {name: sum(stack[name] for stack in stacks) / len(stacks) for name in stacks[0]}
     rows = [[name, f"{mean:.2f}"] for name, mean in means.items()]

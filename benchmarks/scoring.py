@@ -22,7 +22,7 @@ def score_weights(weights: Path, card: ModelCard, stacks: Path) -> dict[str, flo
     with TemporaryDirectory() as folder:
         onnx = Path(folder) / "model.onnx"
         export_model(load_weights(weights), onnx, card)
-        estimator = load_estimator(onnx, AUTO, EstimatorConfig())
-        results = list(evaluate_samples(StackSamples(stacks), network_method(estimator), MIN_CONFIDENCE))
+        with load_estimator(onnx, AUTO, EstimatorConfig()) as estimator:
+            results = list(evaluate_samples(StackSamples(stacks), network_method(estimator), MIN_CONFIDENCE))
     figures = summary("network", "first", results, MIN_CONFIDENCE)
     return {name: figures[name] for name in FIGURES}

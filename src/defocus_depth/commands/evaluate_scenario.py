@@ -141,7 +141,7 @@ def _online(scenario: Scenario, options: Options, stack: ExitStack) -> Evaluate:
 
     def evaluate(bag: ScenarioBag, outcome: Outcome, progress: Progress) -> None:
         run = measure_own_node(bag.path, bag, choice, Pace(scenario.rate, CLOCK_HZ), scratch, progress)
-        samples = bag_samples(bag.path, bag, scenario.lens, progress, bag.render_defocus)
+        samples = bag_samples(bag.path, bag, scenario.lens, progress)
         for result in online_frames(samples, run, scenario.min_confidence, outcome.on_frame):
             outcome.take(result)
         run.maps.close()
