@@ -15,7 +15,7 @@ from defocus_depth.inference.artifact import INPUT_NAMES, OUTPUT_NAMES, Sidecar,
 
 from .data.crops import Supervision
 from .networks import DefocusModel
-from .scale_calibration import references, scale_factor
+from .scale_calibration import calibrate, references
 from .train.checkpoints import save_weights
 
 WORKING_SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (480, 640))
@@ -35,12 +35,13 @@ class ModelCard:
 
 
 def calibrated(model: DefocusModel, stacks: Path, fits: Path) -> DefocusModel:
-    """The model with the scale factor that `fits` of `stacks` ask for (`scale_calibration`).
+    """The model with the factors that `fits` of `stacks` ask for (`scale_calibration`).
 
     Raises:
         ConfigError: no stack has a fit.
     """
-    model.options = replace(model.options, scale_factor=scale_factor(model, references(stacks, fits)))
+    factors = calibrate(model, references(stacks, fits))
+    model.options = replace(model.options, scale_factor=factors.scale, median_factor=factors.median)
     return model
 
 
@@ -104,8 +105,7 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
                 verbose=False,
             )
         assert onnx_program is not None  # dynamo=True returns a program
-        onnx_program.save(str(path), external_data=False)
-        onnx.save(_anonymous(onnx.load(path)), path)
+        onnx.save(_anonymous(onnx_program.model_proto), path)
     except Exception as error:  # the exporter documents no error type
         raise ModelError(f"{path}: ONNX export failed: {error}") from error
 

@@ -1,8 +1,9 @@
-"""One factor on the predicted Laplace scale, so that intervals on a new camera hold what they promise.
+"""Two factors on the predicted Laplace scale, so that depths and intervals on a new camera hold what they promise.
 
 Networks are surer of pictures than they should be once the pictures are not those they learned from. The per-stack fit,
-which sees all frames and no label, tells by how much. Source of the idea: temperature scaling, Guo et al., arXiv
-1706.04599; here for a regression's scale.
+which sees all frames and no label, tells by how much: one factor for the depth of least relative error, whose distance
+from the location grows with the scale, the other for the intervals about it. Source of the idea: temperature scaling,
+Guo et al., arXiv 1706.04599; here for a regression's scale.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +30,13 @@ from .networks.model import relative_median, upsample
 FACTORS = np.geomspace(0.5, 4.0, 61)
 COVERAGE = 0.5
 _MULTIPLE = 32
+
+
+class Factors(NamedTuple):
+    """`ModelOptions.median_factor` and `scale_factor`."""
+
+    median: float
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -59,18 +68,30 @@ def references(stacks: Path, fits: Path) -> Iterator[Reference]:
     return (_reference(stack, fits) for stack in found)
 
 
-def scale_factor(model: DefocusModel, given: Iterable[Reference]) -> float:
-    """The factor with which the central 50 % interval holds half of the fits' inverse depths, weighted."""
-    inside, total = np.zeros(len(FACTORS)), 0.0
-    for reference in given:
-        location, scale = _predicted_dpt(model, reference)
-        for index, factor in enumerate(FACTORS):
-            inverse_depth = relative_median(location, factor * scale).numpy()
-            half_width = factor * scale.numpy() * -math.log(1 - COVERAGE)
-            hit = np.abs(inverse_depth - reference.inverse_depth_dpt) < half_width
-            inside[index] += float((reference.weight * hit).sum())
-        total += float(reference.weight.sum())
-    return float(np.interp(COVERAGE, np.maximum.accumulate(inside) / max(total, 1e-9), FACTORS))
+def calibrate(model: DefocusModel, given: Iterable[Reference]) -> Factors:
+    """The factors of least weighted |log(d̂/d)| against the fits, and of intervals that hold half of the fits' values.
+
+    Not of least AbsRel, which would lean so far to the near side that blur is described worse.
+    """
+    seen = [(reference, *_predicted_dpt(model, reference)) for reference in given]
+    median = float(FACTORS[np.argmin(np.sum([_log_errors(*one) for one in seen], 0))])
+    inside = np.sum([_inside(*one, median) for one in seen], 0)
+    total = sum(float(reference.weight.sum()) for reference, _, _ in seen)
+    return Factors(median, float(np.interp(COVERAGE, inside / max(total, 1e-9), FACTORS)))
+
+
+def _log_errors(reference: Reference, location: Tensor, scale: Tensor) -> list[float]:
+    """Weighted sum of |log(d̂/d)| of the depth published with each factor."""
+    ratios = [reference.inverse_depth_dpt / relative_median(location, factor * scale).numpy() for factor in FACTORS]
+    return [float((reference.weight * np.abs(np.log(ratio))).sum()) for ratio in ratios]
+
+
+def _inside(reference: Reference, location: Tensor, scale: Tensor, median_factor: float) -> list[float]:
+    """Weight within the interval of each factor, which grows with it."""
+    inverse_depth = relative_median(location, median_factor * scale).numpy()
+    errors = np.abs(inverse_depth - reference.inverse_depth_dpt)
+    half_width = scale.numpy() * -math.log(1 - COVERAGE)
+    return [float(reference.weight[errors < factor * half_width].sum()) for factor in FACTORS]
 
 
 @torch.no_grad()
@@ -80,7 +101,7 @@ def _predicted_dpt(model: DefocusModel, reference: Reference) -> tuple[Tensor, T
     padding = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
     image = torch.nn.functional.pad(reference.image, padding, mode="reflect")
     gain = reference.gain_px_per_dpt
-    _, inverse = model.estimate_px(image, torch.tensor([[gain * reference.focus_dpt]]))
+    _, inverse = model.measure_px(image, torch.tensor([[gain * reference.focus_dpt]]))
     location, scale = (upsample(plane)[0, 0, :height, :width] / gain for plane in inverse)
     return location, scale
 

@@ -26,6 +26,6 @@ def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
     padding = (0, -width % _MULTIPLE_PX, 0, -height % _MULTIPLE_PX)
     focus_px = torch.from_numpy(units.of(fit.focus_dpt[first : first + 1]))[None]
     model.eval()
-    _, inverse = model.estimate_px(functional.pad(image, padding, mode="reflect"), focus_px)
-    u_px = functional.interpolate(inverse.u_px, scale_factor=4, mode="bilinear", align_corners=False)
+    _, inverse = model.measure_px(functional.pad(image, padding, mode="reflect"), focus_px)
+    u_px = functional.interpolate(inverse.location_px, scale_factor=4, mode="bilinear", align_corners=False)
     return units.back(u_px[0, 0, :height, :width].numpy())

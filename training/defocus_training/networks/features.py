@@ -29,7 +29,7 @@ class DefocusFeatures(nn.Module):
         self.register_buffer("luminance", torch.tensor(LUMINANCE).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h4 w4"]:
-        """Features of `image` (0..1, encoded); h and w are multiples of 32."""
+        """Features of `image` (0..1, encoded); h and w are multiples of 8."""
         luma = (image * self.luminance).sum(1, keepdim=True)
         cells = F.pixel_unshuffle(luma, STRIDE)
         mean = _pool(cells.mean(1, keepdim=True), 9)

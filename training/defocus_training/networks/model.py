@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from .depthnet import DepthNet, InverseDepth
 from .features import STRIDE
+from .looks import Measured, as_in_full_size, fuse, smaller
 from .sdnet import Defocus, SDNet
 
 NEAR_EMPHASIS = 0.4
@@ -31,7 +32,12 @@ class ModelOptions:
     lens_conditioning: bool = True
     """False hides the focus from DepthNet (an ablation): it has to guess φ, and so depth, from the picture alone."""
     scale_factor: float = 1.0
-    """The published Laplace scale over the trained one; see `calibration.py`."""
+    """The published Laplace scale over the trained one; see `scale_calibration.py`."""
+    looks: tuple[float, ...] = (1.0,)
+    """Sizes of the picture, over its own, in which the exported model looks at it; multiples of 1/8 in [½, 1]."""
+    median_factor: float = 1.0
+    """The same for the scale that moves the published depth nearer (`relative_median`): errors have longer tails than
+    Laplace's, and AbsRel is most of all the tail of depths that are far too large."""
 
 
 class ModelOutput(NamedTuple):
@@ -57,22 +63,33 @@ class DefocusModel(nn.Module):
     def estimate_px(
         self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]
     ) -> tuple[Defocus, InverseDepth]:
-        """What the losses see: both networks' outputs at stride 4, in px."""
+        """What the losses see: both networks' outputs of one look, at stride 4, in px."""
         defocus = self.sdnet(image)
         if self.hidden_focus_px is not None:
             focus_px = torch.full_like(focus_px, self.hidden_focus_px)
         return defocus, self.depthnet(defocus, focus_px)
 
+    def measure_px(self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]) -> tuple[Measured, Measured]:
+        """What users see, before it is in metres: |CoC| and inverse depth u at stride 4, in px, of all looks."""
+        full = (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE)
+        cocs, inverses = [], []
+        for ratio in self.options.looks:
+            defocus, inverse = self.estimate_px(smaller(image, ratio), ratio * focus_px)
+            cocs.append(as_in_full_size(Measured(defocus.coc_px, defocus.scale_px), ratio, full))
+            inverses.append(as_in_full_size(Measured(*inverse), ratio, full))
+        return fuse(cocs), fuse(inverses)
+
     def forward(self, image: Float[Tensor, "b 3 h w"], lens: Float[Tensor, "b 2"]) -> ModelOutput:
         """Maps of `image` (0..1, multiples of 32) seen through `lens` = (G px/dpt, F dpt)."""
         gain, focus = lens[:, :1], lens[:, 1:]
-        defocus, inverse = self.estimate_px(image, gain * focus)
+        coc, inverse = self.measure_px(image, gain * focus)
         gain_map, focus_map = gain.view(-1, 1, 1, 1), focus.view(-1, 1, 1, 1)
-        location = upsample(inverse.u_px) / gain_map
-        scale = self.options.scale_factor * upsample(inverse.scale_px) / gain_map
-        inverse_depth = relative_median(location, scale)
+        location = upsample(inverse.location_px) / gain_map
+        trained_scale = upsample(inverse.scale_px) / gain_map
+        scale = self.options.scale_factor * trained_scale
+        inverse_depth = relative_median(location, self.options.median_factor * trained_scale)
         return ModelOutput(
-            upsample(defocus.coc_px),
+            upsample(coc.location_px),
             1.0 / inverse_depth,
             gain_map * (focus_map - inverse_depth),
             scale,

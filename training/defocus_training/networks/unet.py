@@ -47,13 +47,14 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(Residual(width) for width in widths[:-1])
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        """`widths[0]` channels; h and w are multiples of 2**(levels − 1)."""
+        """`widths[0]` channels in the size of `features`."""
         x = self.stem(features)
         skips = []
         for level in self.encoder:
             x = level(x)
             skips.append(x)
         for index in reversed(range(len(self.lift))):
+            skip = skips[index]
             raised = F.interpolate(self.lift[index](x), scale_factor=2.0, mode="bilinear", align_corners=False)
-            x = self.decoder[index](skips[index] + raised)
+            x = self.decoder[index](skip + raised[..., : skip.shape[-2], : skip.shape[-1]])  # odd sizes halve upwards
         return x
