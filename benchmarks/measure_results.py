@@ -54,6 +54,8 @@ class Options:
     """Model to score; the released one if not given."""
     twin: Path | None = None
     """The supervised twin's model (ONNX)."""
+    twin_note: str = ""
+    """How the twin was trained, for the report."""
     frame: str = "first"
     """Frame of each stack that single-image methods see."""
     per_group: bool = False
@@ -70,6 +72,7 @@ def main(options: Options) -> None:
         "name": options.name,
         "frames": len(samples),
         "model_sha256": load_artifact(options.model).sidecar.sha256,
+        "twin_note": options.twin_note,
         "methods": scored,
     }
     write_json(options.json, figures)

@@ -25,7 +25,7 @@ IMAGES = ROOT / "docs/images"
 REPORT = ROOT / "docs/results.md"
 METHODS = {
     "network": "**network, one image, self-supervised**",
-    "twin": "its supervised twin, one image (from 59 750 steps on with exact depth)",
+    "twin": "its supervised twin, one image",
     "fused": "network, all frames fused",
     "constant": "constant (the set's median)",
     "zhuo_sim": "Zhuo-Sim edge defocus, one image",
@@ -63,7 +63,8 @@ def _preamble(sets: Iterable[Mapping[str, Any]]) -> str:
 def _set_section(figures: Mapping[str, Any]) -> str:
     methods = figures["methods"]
     head = f"## {figures['name']} ({figures['frames']} frames)"
-    parts = [head, _method_table(methods), _textured_table(methods), _confidence(figures), _sources(methods)]
+    note = f"The twin: {figures['twin_note']}." if figures.get("twin_note") else ""
+    parts = [head, _method_table(methods), note, _textured_table(methods), _confidence(figures), _sources(methods)]
     if "protocol" in figures["name"]:
         parts.append(PUBLISHED)
     return "\n\n".join(part for part in parts if part)

@@ -21,6 +21,8 @@ ImageArray = npt.NDArray[Any]
 Affine2x3 = tuple[tuple[float, float, float], tuple[float, float, float]]
 Transfer = Literal["srgb", "linear", "gamma"]
 TRANSFERS: tuple[Transfer, ...] = ("srgb", "linear", "gamma")
+AUTO_TRANSFER = "auto"
+"""In options: the encoding that the pixel format suggests."""
 
 
 @dataclass(frozen=True)

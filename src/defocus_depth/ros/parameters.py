@@ -12,13 +12,12 @@ from typing import Any, Literal, get_args
 from ..errors import ConfigError
 from ..inference import AUTO, BACKENDS, EstimatorConfig
 from ..inference.backends import Precision
-from ..types import TRANSFERS
+from ..types import AUTO_TRANSFER, TRANSFERS
 from .colors import COLORMAPS
 
 Applies = Literal["at once", "in configure", "at start"]
 Value = str | bool | int | float
 TRANSPORTS = ("raw", "compressed")
-AUTO_TRANSFER = "auto"
 
 
 @dataclass(frozen=True)

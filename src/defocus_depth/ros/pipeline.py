@@ -12,9 +12,9 @@ from ..inference import EstimatorInfo
 from ..inference.fusion_window import FusionLimits, FusionWindow
 from ..messages.decode import DecodedImage
 from ..messages.lens_setting import LensSetting, lens_of_crop
-from ..types import DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
+from ..types import AUTO_TRANSFER, DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
 from .colors import depth_colors
-from .parameters import AUTO_TRANSFER, DepthNodeParameters
+from .parameters import DepthNodeParameters
 
 MAX_MM = 65535
 

@@ -25,7 +25,7 @@ def stack_of_plane(inverse_depth_px: np.ndarray, noise: float = 0.002, texture: 
 def test_finds_the_inverse_depth_of_a_textured_plane(u_px: float) -> None:
     taught = teach(stack_of_plane(np.full((112, 112), u_px, np.float32)), FOCUS_PX)
     error = np.abs(taught.inverse_depth_px - u_px)[8:-8, 8:-8]
-    assert np.median(error) < 0.3
+    assert np.median(error) < 0.3  # hypotheses are 0.4 px apart; smoothing favours them over what lies between
     assert np.mean(error) < 0.5
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...types import TRANSFERS
-
-AUTO_TRANSFER = "auto"
+from ...types import AUTO_TRANSFER, TRANSFERS
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from ...messages.decode import DecodedImage, decode_compressed, decode_image
 from ...messages.depth import decode_compressed_depth, decode_depth
 from ...messages.lens_setting import LensSetting, Skip, lens_of_crop, setting_at
 from ...optics import blur_gain_px_per_dpt, focus_dpt
-from ...types import FloatArray
+from ...types import AUTO_TRANSFER, FloatArray
 from ..dataset import Sample
 from .alignment import Placed, TruthAligner
 from .index import BagIndex, Progress, index_bag
-from .options import AUTO_TRANSFER
 from .pairing import Pair, PairStream
 from .reader import OpenBag, RecordedMessage, open_bag
 from .request import BagRequest, bag_name, find_topics
