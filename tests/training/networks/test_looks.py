@@ -9,7 +9,7 @@ import torch
 from defocus_depth.errors import ConfigError
 from defocus_training.export import ModelCard, export_model
 from defocus_training.networks import DefocusModel, ModelOptions
-from defocus_training.networks.looks import Measured, as_in_full_size, checked_looks, fuse, smaller
+from defocus_training.networks.looks import Measured, as_in_full_size, fuse, smaller
 
 TWO = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8), looks=(1.0, 0.75))
 
@@ -66,4 +66,4 @@ def test_the_second_look_changes_what_is_published() -> None:
 @pytest.mark.parametrize("ratios", [(), (1.0, 0.8), (0.25,), (1.25,)])
 def test_refuses_sizes_that_the_networks_cannot_take(ratios: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="expected multiples of 1/8 from 0.5 to 1, got"):
-        checked_looks(ratios)
+        ModelOptions(looks=ratios)

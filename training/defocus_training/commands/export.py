@@ -61,12 +61,11 @@ def run(options: Options) -> int:
 
 def _model(options: Options) -> DefocusModel:
     from defocus_training.export import calibrated
-    from defocus_training.networks.looks import checked_looks
     from defocus_training.train.checkpoints import load_weights
 
     model = load_weights(options.weights)
     if options.looks is not None:
-        model.options = replace(model.options, looks=checked_looks(options.looks))
+        model.options = replace(model.options, looks=options.looks)
     if options.calibrate_on is None and options.fits is None:
         return model
     if options.calibrate_on is None or options.fits is None:

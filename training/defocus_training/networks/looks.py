@@ -38,15 +38,14 @@ def as_in_full_size(measured: Measured, ratio: float, full: tuple[int, int]) -> 
     )
 
 
-def checked_looks(ratios: Sequence[float]) -> tuple[float, ...]:
-    """The ratios if the networks can look in these sizes.
+def require_looks(ratios: Sequence[float]) -> None:
+    """Refuse sizes that the networks cannot look in.
 
     Raises:
         ConfigError: there are none, or one is not a multiple of 1/8 in [½, 1].
     """
     if not ratios or any(8 * ratio not in range(4, 9) for ratio in ratios):
         raise ConfigError(f"looks: expected multiples of 1/8 from 0.5 to 1, got {' '.join(map(str, ratios)) or 'none'}")
-    return tuple(ratios)
 
 
 def fuse(looks: Sequence[Measured]) -> Measured:

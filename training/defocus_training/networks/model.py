@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .depthnet import DepthNet, InverseDepth
 from .features import STRIDE
-from .looks import Measured, as_in_full_size, fuse, smaller
+from .looks import Measured, as_in_full_size, fuse, require_looks, smaller
 from .sdnet import Defocus, SDNet
 
 NEAR_EMPHASIS = 0.4
@@ -25,19 +25,26 @@ RATIO = 1.25
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Channels of the U-Nets' levels at strides 4, 8, 16, 32."""
+    """Channels of the U-Nets' levels at strides 4, 8, 16, 32, and how outputs are made of theirs.
+
+    Raises:
+        ConfigError: `looks` are none that the networks can take.
+    """
 
     sdnet_widths: tuple[int, ...] = (32, 64, 128, 192)
     depthnet_widths: tuple[int, ...] = (24, 48, 80, 104)
     lens_conditioning: bool = True
     """False hides the focus from DepthNet (an ablation): it has to guess φ, and so depth, from the picture alone."""
-    scale_factor: float = 1.0
-    """The published Laplace scale over the trained one; see `scale_calibration.py`."""
     looks: tuple[float, ...] = (1.0,)
     """Sizes of the picture, over its own, in which the exported model looks at it; multiples of 1/8 in [½, 1]."""
+    scale_factor: float = 1.0
+    """The published Laplace scale over the trained one; see `scale_calibration.py`."""
     median_factor: float = 1.0
     """The same for the scale that moves the published depth nearer (`relative_median`): errors have longer tails than
     Laplace's, and AbsRel is most of all the tail of depths that are far too large."""
+
+    def __post_init__(self) -> None:
+        require_looks(self.looks)
 
 
 class ModelOutput(NamedTuple):
