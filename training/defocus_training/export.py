@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from defocus_depth.errors import ModelError
 from defocus_depth.inference.artifact import INPUT_NAMES, OUTPUT_NAMES, Sidecar, file_sha256
 
 from .data.crops import Supervision
 from .networks import DefocusModel
+from .networks.unet import ConvBlock
 from .scale_calibration import calibrate, references
 from .train.checkpoints import save_weights
 
@@ -88,7 +91,20 @@ def _trace(model: DefocusModel) -> torch.export.ExportedProgram:
     """The graph with height and width free, in multiples of 32."""
     height, width = (32 * torch.export.Dim(name, min=2, max=60) for name in ("rows32", "columns32"))
     example = (torch.rand(1, 3, 256, 320), torch.tensor([EXAMPLE_LENS]))
-    return torch.export.export(_Graph(model).eval(), example, dynamic_shapes=({2: height, 3: width}, None))
+    graph = _Graph(_folded(model)).eval()
+    return torch.export.export(graph, example, dynamic_shapes=({2: height, 3: width}, None))
+
+
+def _folded(model: DefocusModel) -> DefocusModel:
+    """A copy whose batch norms are part of their convolutions: the exporter folds those of unshared weights only."""
+    copied = copy.deepcopy(model).eval()
+    for block in copied.modules():
+        if isinstance(block, ConvBlock):
+            convolution, norm = block[0], block[1]
+            assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+            block[0] = fuse_conv_bn_eval(convolution, norm)
+            block[1] = nn.Identity()
+    return copied
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from defocus_depth.errors import ModelError
 from defocus_depth.evaluation.dataset import Sample
@@ -17,11 +18,13 @@ from defocus_depth.inference.backends.fidelity import Fidelity
 from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT_RTX, import_library
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker, precisions_to_try
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
+from defocus_training.export import ModelCard, export_model
 from defocus_training.lowering import quantise
 from defocus_training.lowering.half import half_graph
 from defocus_training.lowering.int8 import Feed, write_int8_graph
 from defocus_training.lowering.quantise import Attempt, abs_rel_of, calibration_feeds, make_variant
 from defocus_training.lowering.region import convolutions, heads, region, stems
+from defocus_training.networks import DefocusModel, ModelOptions
 
 CONVOLUTIONS = ["conv_stem", "conv_block", "conv_second", "conv_head"]
 
@@ -56,6 +59,31 @@ def test_region_is_what_passes_values_between_convolutions(model: onnx.ModelProt
     assert region(model, ()) == {*CONVOLUTIONS, *between, "Relu_second_relu"}
     assert region(model, ["conv_head", "conv_second"]) == {"conv_stem", "conv_block", "Relu_stem_relu"}
     assert region(model, CONVOLUTIONS) == set()
+
+
+@pytest.fixture(scope="module")
+def two_looks(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
+    """A trained model's graph that crops between its convolutions, for sizes whose halves are odd."""
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("looks") / "two.onnx"
+    options = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8), looks=(1.0, 0.75))
+    export_model(DefocusModel(options).eval(), path, ModelCard("self", "nothing", {}))
+    return onnx.load(path)
+
+
+def test_each_look_has_its_delicate_convolutions(two_looks: onnx.ModelProto):
+    assert "Slice" in kinds(two_looks) and "BatchNormalization" not in kinds(two_looks)
+    assert len(stems(two_looks)) == 2 * 2
+    assert len(heads(two_looks)) == 2 * 2
+
+
+def test_half_graph_of_two_looks_computes_the_same(two_looks: onnx.ModelProto, feeds: list[Feed]):
+    lowered = half_graph(two_looks, ())
+    onnx.checker.check_model(lowered, full_check=True)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    full, half = (onnxruntime.InferenceSession(graph.SerializeToString()) for graph in (two_looks, lowered))
+    for wanted, got in zip(full.run(None, feeds[0]), half.run(None, feeds[0]), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("kept", [(), ("conv_stem",), ("conv_block", "conv_head"), tuple(CONVOLUTIONS)])

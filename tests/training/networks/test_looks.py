@@ -36,13 +36,25 @@ def test_a_smaller_pictures_px_are_larger_and_lie_where_they_were() -> None:
     torch.testing.assert_close(back.location_px[..., 2:-2], columns[..., 2:-2], atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("size", [(64, 96), (96, 160), (256, 320)])
-def test_the_exported_graph_takes_sizes_whose_halves_are_odd(size: tuple[int, int], tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+@pytest.fixture(scope="module")
+def model() -> DefocusModel:
     torch.manual_seed(2)
-    model = DefocusModel(TWO).eval()
-    export_model(model, tmp_path / "two.onnx", ModelCard("self", "nothing", {}))
-    session = onnxruntime.InferenceSession(str(tmp_path / "two.onnx"))
+    return DefocusModel(TWO).eval()
+
+
+@pytest.fixture(scope="module")
+def graph(model: DefocusModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("looks") / "two.onnx"
+    export_model(model, path, ModelCard("self", "nothing", {}))
+    return path
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 160), (256, 320)])
+def test_the_exported_graph_takes_sizes_whose_halves_are_odd(
+    size: tuple[int, int], model: DefocusModel, graph: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(str(graph))
     image = np.random.default_rng(0).random((1, 3, *size), np.float32)
     lens = np.array([[7.8, 2.857]], np.float32)
     with torch.no_grad():

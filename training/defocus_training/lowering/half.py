@@ -9,7 +9,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from defocus_depth.errors import ModelError
 
-from .region import region
+from .region import FIRST_INPUT_ONLY, region
 
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -53,7 +53,7 @@ class _Rewriting:
         self._graph.initializer.extend(kept)
 
     def _lower(self, node: NodeProto, wanted_outside: set[str]) -> None:
-        values = 1 if node.op_type == "Resize" else len(node.input)  # its other inputs are scales
+        values = 1 if node.op_type in FIRST_INPUT_ONLY else len(node.input)
         for index, name in enumerate(node.input[:values]):
             node.input[index] = self._as_half(name)
         outputs = list(node.output)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 
 from onnx import GraphProto, ModelProto, NodeProto
 
-_PASSING = {"Relu", "Add", "Concat", "Resize"}
+_PASSING = {"Relu", "Add", "Concat", "Resize", "Slice"}
 """What lies between the convolutions of a U-Net; everything else (logarithms, ratios, softplus) stays in float32."""
+FIRST_INPUT_ONLY = {"Resize", "Slice"}
+"""Of these the other inputs are sizes and places, not values."""
 _HEAD_CHANNELS = 4
 
 
@@ -41,7 +43,7 @@ def region(model: ModelProto, kept_f32: Iterable[str]) -> set[str]:
 
 def _reads_outside(node: NodeProto, producers: dict[str, NodeProto]) -> bool:
     """Whether a value comes, through passing nodes alone, from a node that is neither these nor a convolution."""
-    values = node.input[:1] if node.op_type in ("Conv", "Resize") else node.input
+    values = node.input[:1] if node.op_type in {"Conv", *FIRST_INPUT_ONLY} else node.input
     for source in (producers.get(name) for name in values):
         if source is None or source.op_type not in {"Conv", *_PASSING}:
             return True
