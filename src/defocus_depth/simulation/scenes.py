@@ -68,7 +68,18 @@ def make_scene(rig: Rig, seed: int, photos: Sequence[Path] = ()) -> Scene:
     rng = np.random.default_rng([zlib.crc32(rig.name.encode()), seed])
     backdrop = make_backdrop(rng, rig)
     objects = _make_objects(rng, rig, backdrop)
-    primitives = [_dressed(rng, rig, primitive) for primitive in (*backdrop.primitives, *objects)]
+    return furnish(rng, rig, seed, (*backdrop.primitives, *objects), photos)
+
+
+def furnish(
+    rng: np.random.Generator, rig: Rig, seed: int, bare: Sequence[Primitive], photos: Sequence[Path] = ()
+) -> Scene:
+    """The scene of `bare` primitives in the camera's frame, with surfaces, light and exposure drawn from `rng`.
+
+    Raises:
+        ImageError: a photo cannot be read.
+    """
+    primitives = [_dressed(rng, rig, primitive) for primitive in bare]
     scene = Scene(rig.name, seed, tuple(primitives), _make_light(rng), build_atlas(_make_textures(rng, photos)))
     return dataclasses.replace(scene, exposure=_metered_exposure(rng, scene, rig))
 

@@ -14,7 +14,9 @@ from defocus_training.data.procedural import ProceduralOptions
 from defocus_training.data.sources import HELD_OUT_SEED, STREAM_SEEDS, PoolSource, StreamOptions, StreamSource
 
 TINY = StreamOptions(
-    ProceduralOptions(size_px=72, frames=3, largest_coc_px=24.0, nearest_px=(8.0, 18.0), simulated_share=0.0),
+    ProceduralOptions(
+        size_px=72, frames=3, largest_coc_px=24.0, nearest_px=(8.0, 18.0), simulated_share=0.0, standing_share=0.0
+    ),
     stacks=2,
     draws_per_stack=3,
     held_out_stacks=2,

@@ -105,7 +105,14 @@ def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -
 
 
 def test_trains_on_stacks_made_on_the_fly(tmp_path: Path) -> None:
-    procedural = {"size_px": 72, "frames": 3, "largest_coc_px": 24.0, "nearest_px": [8.0, 18.0], "simulated_share": 0}
+    procedural = {
+        "size_px": 72,
+        "frames": 3,
+        "largest_coc_px": 24.0,
+        "nearest_px": [8.0, 18.0],
+        "simulated_share": 0,
+        "standing_share": 0,
+    }
     stream = {"procedural": procedural, "stacks": 3, "draws_per_stack": 8, "held_out_stacks": 2}
     config = tiny_config(None, tmp_path / "run", stream=stream, photometric_every=2)
     assert np.isfinite(train(config)["abs_rel"])

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics import from_linear, to_linear
 
-from .procedural import ProceduralOptions, Renderer, generate_stack, render_layers
-from .simulated import simulate_stack
+from .procedural import ProceduralOptions, ProceduralStack, Renderer, generate_stack, render_layers
+from .simulated import simulate_stack, standing_stack
 from .teacher import teach
 from .textures import Texture
 
@@ -115,10 +115,20 @@ def fill_pool(
 def _make_stack(
     rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], render: Renderer
 ) -> tuple[np.ndarray, ...]:
-    simulated = rng.random() < options.simulated_share
-    stack = simulate_stack(rng, options) if simulated else generate_stack(rng, options, photos, render)
+    stack = _random_stack(rng, options, photos, render)
     noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
     taught = teach(SRGB_TO_LINEAR[frames], stack.focus_px)
     maps = (taught.inverse_depth_px, taught.deviation_px, stack.inverse_depth_px)
     return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps))
+
+
+def _random_stack(
+    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], render: Renderer
+) -> ProceduralStack:
+    draw = rng.random()
+    if draw < options.simulated_share:
+        return simulate_stack(rng, options)
+    if draw < options.simulated_share + options.standing_share:
+        return standing_stack(rng, options)
+    return generate_stack(rng, options, photos, render)

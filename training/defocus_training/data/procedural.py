@@ -36,6 +36,8 @@ class ProceduralOptions:
     """Range of (smallest u)/(largest u): log-uniform."""
     simulated_share: float = 0.25
     """Share of stacks that the runtime's simulation ray-traces instead of layers."""
+    standing_share: float = 0.1
+    """Share of stacks, ray-traced too, of things that stand on a table or the floor: their layout shows blur's sign."""
     largest_coc_px: float = 32.0
     """Blur diameter that the margin around the frame has room for."""
 

@@ -1,4 +1,4 @@
-"""Training stacks from the runtime's simulation: ray-traced rooms instead of layers, so that breadth has two sources.
+"""Training stacks by the runtime's ray tracer instead of layers, so that breadth has more than one source.
 
 The lens has no focus-dependent gain (its focal length is tiny), because a pool's stack has one G for all frames.
 """
@@ -13,15 +13,21 @@ import numpy.typing as npt
 from defocus_depth.simulation.lens_sampling import RayBudget, render_depth
 from defocus_depth.simulation.rendering import render_linear
 from defocus_depth.simulation.rigs import ROBOT, Rig
-from defocus_depth.simulation.scenes import Scene, make_scene
+from defocus_depth.simulation.scenes import Scene, furnish, make_scene
 from defocus_depth.simulation.seeds import TRAINING_SEEDS
 from defocus_depth.types import CameraIntrinsics, LensParameters
 
 from .procedural import ProceduralOptions, ProceduralStack
+from .standing_scene import standing_things
 
 SAMPLES_PER_PIXEL = 64
 TINY_FOCAL_LENGTH_M = 1e-5
+FOCAL_LENGTH_OVER_WIDTH = (0.75, 2.5)
+"""Of cameras that look at standing things: from 67 to 23 degrees across."""
+FARTHEST = 40.0
+"""A room whose depths span a larger ratio is no room."""
 Rng = np.random.Generator
+Map = npt.NDArray[np.float32]
 
 
 def simulate_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
@@ -29,33 +35,61 @@ def simulate_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
     rig = _random_rig(rng, options)
     scene = make_scene(rig, int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop)))
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / rig.depth_max_m, options.frames)
-    seeds = rng.integers(0, 2**31, options.frames)
+    return _stack(rng, scene, rig, foci_dpt)
+
+
+def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
+    """One ray-traced stack of things that stand on a table or the floor, seen from above through a random lens."""
+    size = options.size_px
+    focal_px = size * float(np.exp(rng.uniform(*np.log(FOCAL_LENGTH_OVER_WIDTH))))
+    view = dataclasses.replace(ROBOT, name="standing", camera=_square_camera(size, focal_px))
+    scene, depth_m = _standing_scene(rng, view)
+    nearest_m, farthest_m = float(depth_m.min()), float(depth_m.max())
+    gain = rng.uniform(*options.nearest_px) * float(np.quantile(depth_m, 0.02))
+    rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=nearest_m * rng.uniform(0.82, 0.99))
+    foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / farthest_m, options.frames)
+    return _stack(rng, scene, rig, foci_dpt)
+
+
+def _standing_scene(rng: Rng, view: Rig) -> tuple[Scene, Map]:
+    """A furnished room that fills the picture, and its depth."""
+    half_view = 0.5 * view.camera.width / view.camera.fx
+    seed = int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop))
+    while True:
+        scene = furnish(rng, view, seed, standing_things(rng, half_view))
+        depth_m = render_depth(scene.tables(), view.camera)
+        if np.isfinite(depth_m).all() and depth_m.max() < FARTHEST * depth_m.min():
+            return scene, depth_m
+
+
+def _stack(rng: Rng, scene: Scene, rig: Rig, foci_dpt: npt.NDArray[np.float64]) -> ProceduralStack:
+    seeds = rng.integers(0, 2**31, len(foci_dpt))
     frames = [
         render_linear(scene, rig, 1 / focus, RayBudget(SAMPLES_PER_PIXEL, int(seed)))
         for focus, seed in zip(foci_dpt, seeds, strict=True)
     ]
     gain = rig.blur_gain_px_per_dpt(rig.near_focus_m)
-    return ProceduralStack(
-        np.clip(np.stack(frames), 0, 1), _inverse_depth_px(scene, rig), (gain * foci_dpt).astype(np.float32)
-    )
+    inverse_depth_px = (gain / render_depth(scene.tables(), rig.camera)).astype(np.float32)
+    return ProceduralStack(np.clip(np.stack(frames), 0, 1), inverse_depth_px, (gain * foci_dpt).astype(np.float32))
 
 
 def _random_rig(rng: Rng, options: ProceduralOptions) -> Rig:
     """The rig `robot` with a square picture, another blur gain and another place of its near focus."""
     size = options.size_px
-    nearest_px = rng.uniform(*options.nearest_px)
-    gain = nearest_px * ROBOT.depth_min_m
-    pitch_m = TINY_FOCAL_LENGTH_M**2 / gain
-    middle = (size - 1) / 2
+    gain = rng.uniform(*options.nearest_px) * ROBOT.depth_min_m
     focal_px = ROBOT.camera.fx * size / ROBOT.camera.width
     return dataclasses.replace(
         ROBOT,
-        lens=LensParameters(TINY_FOCAL_LENGTH_M, 1.0, pitch_m, image_width_px=size),
-        camera=CameraIntrinsics(size, size, focal_px, focal_px, middle, middle),
+        lens=_lens(gain, size),
+        camera=_square_camera(size, focal_px),
         near_focus_m=ROBOT.depth_min_m * rng.uniform(0.82, 0.99),
     )
 
 
-def _inverse_depth_px(scene: Scene, rig: Rig) -> npt.NDArray[np.float32]:
-    gain = rig.blur_gain_px_per_dpt(rig.near_focus_m)
-    return (gain / render_depth(scene.tables(), rig.camera)).astype(np.float32)
+def _lens(gain_px_per_dpt: float, size_px: int) -> LensParameters:
+    return LensParameters(TINY_FOCAL_LENGTH_M, 1.0, TINY_FOCAL_LENGTH_M**2 / gain_px_per_dpt, image_width_px=size_px)
+
+
+def _square_camera(size_px: int, focal_px: float) -> CameraIntrinsics:
+    middle = (size_px - 1) / 2
+    return CameraIntrinsics(size_px, size_px, focal_px, focal_px, middle, middle)
