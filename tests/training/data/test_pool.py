@@ -27,6 +27,7 @@ def test_shards_round_trip(tmp_path: Path) -> None:
     for name, value in vars(shard).items():
         np.testing.assert_array_equal(getattr(again, name), value)
     assert again.frames.shape == (2, 3, 64, 64, 3)
+    assert isinstance(again.frames, np.memmap)  # two processes must not hold the pool twice
 
 
 def test_same_seed_same_stack_other_seed_other_stack() -> None:

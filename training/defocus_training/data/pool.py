@@ -7,6 +7,8 @@ A shard is one uncompressed `.npz`; a training run takes new shards in as they a
 from __future__ import annotations
 
 import os
+import struct
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from .textures import Texture
 TRAINING_SEED_BASE = 10_000_000
 """Training draws seeds from here on; the simulation and every evaluation stay below it."""
 SENSOR_NOISE = 0.003
+ZIP_NAME_LENGTH = 26  # in a member's header: its name's length, two bytes, then the extra field's
 SRGB_TO_LINEAR = to_linear(np.linspace(0, 1, 256), "srgb").astype(np.float32)
 
 
@@ -90,9 +93,9 @@ def write_shard(path: Path, shard: Shard) -> None:
 
 
 def read_shard(path: Path) -> Shard:
-    """Inverse of `write_shard`."""
-    with np.load(path) as arrays:
-        return Shard(**{name: arrays[name] for name in Shard.__annotations__})
+    """Inverse of `write_shard`; the arrays are mapped, not read, so that all processes share one pool in memory."""
+    with zipfile.ZipFile(path) as archive:
+        return Shard(**{name: _mapped(path, archive.getinfo(f"{name}.npy")) for name in Shard.__annotations__})
 
 
 def shard_paths(folder: Path) -> list[Path]:
@@ -110,6 +113,16 @@ def fill_pool(
             seeds = range(index * stacks_per_shard, (index + 1) * stacks_per_shard)
             write_shard(path, make_shard(seeds, options, photos))
         yield path
+
+
+def _mapped(path: Path, member: zipfile.ZipInfo) -> np.ndarray:
+    """The array in a member that is stored as it is (NumPy maps no `.npz` by itself)."""
+    with path.open("rb") as file:
+        file.seek(member.header_offset + ZIP_NAME_LENGTH)
+        file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)  # past the name and the extra field
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return np.memmap(path, dtype, "r", file.tell(), shape)
 
 
 def _make_stack(
