@@ -41,6 +41,7 @@ class Shard:
         focus_px: float32 (S, K), φ = G·F.
         teacher_px, teacher_deviation_px: float16 (S, n, n), u = G/d from the frames alone, and its deviation.
         truth_px: float16 (S, n, n), exact u; only `supervision: truth` and validation read it.
+        standing: bool (S,), things stand as in rooms: where they are in the picture shows the sign of their blur.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -48,6 +49,7 @@ class Shard:
     teacher_px: npt.NDArray[np.float16]
     teacher_deviation_px: npt.NDArray[np.float16]
     truth_px: npt.NDArray[np.float16]
+    standing: npt.NDArray[np.bool_]
 
 
 def load_photos(folder: Path | None, smallest_px: int = 300) -> list[Texture]:
@@ -133,7 +135,7 @@ def _make_stack(
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
     taught = teach(SRGB_TO_LINEAR[frames], stack.focus_px)
     maps = (taught.inverse_depth_px, taught.deviation_px, stack.inverse_depth_px)
-    return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps))
+    return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps), np.bool_(stack.standing))
 
 
 def _random_stack(

@@ -44,11 +44,15 @@ class ProceduralOptions:
 
 @dataclass(frozen=True)
 class ProceduralStack:
-    """`radiance` (K, n, n, 3) linear, `inverse_depth_px` (n, n), `focus_px` (K,) nearest first; all float32."""
+    """`radiance` (K, n, n, 3) linear, `inverse_depth_px` (n, n), `focus_px` (K,) nearest first; all float32.
+
+    `standing`: things stand on a table or the floor, so that their layout shows the sign of blur.
+    """
 
     radiance: npt.NDArray[np.float32]
     inverse_depth_px: npt.NDArray[np.float32]
     focus_px: npt.NDArray[np.float32]
+    standing: bool = False
 
 
 def render_layers(scene: LayeredScene, focus_px: Map, spans: Map, margin: int) -> Map:

@@ -48,7 +48,7 @@ def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
     gain = rng.uniform(*options.nearest_px) * float(np.quantile(depth_m, 0.02))
     rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=nearest_m * rng.uniform(0.82, 0.99))
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / farthest_m, options.frames)
-    return _stack(rng, scene, rig, foci_dpt)
+    return dataclasses.replace(_stack(rng, scene, rig, foci_dpt), standing=True)
 
 
 def _standing_scene(rng: Rng, view: Rig) -> tuple[Scene, Map]:

@@ -70,6 +70,7 @@ def stack_shard(fit: Fit) -> Shard:
         teacher_px=teacher,
         teacher_deviation_px=deviation,
         truth_px=np.full_like(teacher, np.nan),
+        standing=np.ones(len(windows), np.bool_),  # pictures of the world
     )
 
 
