@@ -29,8 +29,8 @@ class Pair(NamedTuple):
     """Two frames of one stack through one crop; leading axis 2 (frames), before it the batch's.
 
     `image` 0..1, `focus_px` φ, `target_px` u = G/d at stride 4, `weight` 0..1 of the target, `outside` 1 where the
-    frame is focused nearer or farther than the whole scene (its blur has one sign), else 0; `sign_shown` 1 where that
-    or the layout of the scene tells on which side of the focus things are, else 0.
+    frame is focused nearer or farther than the whole scene (its blur has one sign), else 0; `standing` 1 where
+    things stand on tables or floors, so that their layout shows the sign of blur, else 0.
     """
 
     image: Float[Tensor, "*b 2 3 h w"]
@@ -38,7 +38,7 @@ class Pair(NamedTuple):
     target_px: Float[Tensor, "*b 1 h4 w4"]
     weight: Float[Tensor, "*b 1 h4 w4"]
     outside: Float[Tensor, "*b 2"]
-    sign_shown: Float[Tensor, "*b 2"]
+    standing: Float[Tensor, "*b"]
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,13 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
     tone = tone_curve(rng, augment)
     images = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
     last = crop.shard.focus_px.shape[1] - 1
-    outside = torch.tensor([float(frame in (0, last)) for frame in crop.frames])
     return Pair(
         torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
         torch.from_numpy((crop.shard.focus_px[crop.stack, crop.frames] * crop.ratio).astype(np.float32)),
         _cells(crop.place(target) * np.float32(crop.ratio)),
         _cells(crop.place(weight)),
-        outside,
-        outside.clamp_min(float(crop.shard.standing[crop.stack])),
+        torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
+        torch.tensor(float(crop.shard.standing[crop.stack])),
     )
 
 

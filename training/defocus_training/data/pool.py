@@ -135,7 +135,7 @@ def _make_stack(
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
     taught = teach(SRGB_TO_LINEAR[frames], stack.focus_px)
     maps = (taught.inverse_depth_px, taught.deviation_px, stack.inverse_depth_px)
-    return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps), np.bool_(stack.standing))
+    return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps), np.array(stack.standing))
 
 
 def _random_stack(

@@ -42,10 +42,10 @@ class LossWeights(_Checked):
         default=NEAR_EMPHASIS, ge=0, le=1, description="exponent of u/φ in DepthNet's pixel weight: 1 aims at AbsRel"
     )
     inside_share: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="DepthNet's weight of frames whose sign of blur nothing shows",
+        default=0.3, ge=0, le=1, description="DepthNet's weight of frames focused inside scenes of floating things"
+    )
+    standing_share: float = Field(
+        default=0.5, ge=0, le=1, description="the same inside scenes of standing things, whose layout shows blur's sign"
     )
 
 

@@ -50,10 +50,15 @@ def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights
     """Pixels weigh (u/φ)^α: with α = 1 the location is the 1/d-weighted median of depth, which minimises AbsRel."""
     target = pair.target_px[:, None].expand(-1, 2, -1, -1, -1)
     nearness = (target / _focus_map(pair).clamp_min(1.0)).clamp(0.02, 4.0) ** weights.near_emphasis
-    frame = weights.inside_share + (1 - weights.inside_share) * pair.sign_shown[:, :, None, None, None]
     rarity = _rarity((_focus_map(pair) - target).abs(), weights)
-    weight = pair.weight[:, None] * nearness * frame * rarity
+    weight = pair.weight[:, None] * nearness * _sign_known(pair, weights) * rarity
     return laplace_nll(target.flatten(0, 1), inverse.u_px, inverse.scale_px, weight.flatten(0, 1))
+
+
+def _sign_known(pair: Pair, weights: LossWeights) -> Float[Tensor, "b 2 1 1 1"]:
+    """How much a frame counts: fully if it is focused outside the scene, by the scene's kind if inside."""
+    inside = torch.where(pair.standing > 0, weights.standing_share, weights.inside_share)[:, None]
+    return (inside + (1 - inside) * pair.outside)[:, :, None, None, None]
 
 
 def _siamese_consistency(defocus: Defocus, pair: Pair) -> Float[Tensor, ""]:
