@@ -2,9 +2,9 @@
 
     python benchmarks/render_results.py
 
-Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py`, `real_stacks.py` and `defocus_training fit
---json`; nothing is typed in by hand but the published rows, which name their source. A section without its file is left
-out.
+Figures come from `measure_results.py`, `ablations.py`, `learning_curve.py`, `blur_sign.py`, `real_stacks.py` and
+`defocus_training fit --json`; nothing is typed in by hand but the published rows, which name their source. A section
+without its file is left out.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ def _optional_sections() -> list[str]:
     sections = {
         "choice": _choice,
         "learning_curve": _learning_curve,
+        "blur_sign": _blur_sign,
         "ablations": _ablations,
         "fit": _fit,
         "refine": _refine,
@@ -148,6 +149,18 @@ def _learning_curve(figures: Mapping[str, Any]) -> str:
         axis.grid(alpha=0.3)
     figure.savefig(IMAGES / "learning_curve.png", dpi=110)
     return f"## Learning curve\n\n{figures['text']}\n\n![learning curve](images/learning_curve.png)"
+
+
+def _blur_sign(figures: Mapping[str, Any]) -> str:
+    columns = {"near_side_right": "nearer side right", "far_side_right": "farther side right", "coc_mae_px": "CoC px"}
+    rows = [[name, *(_cell(row[key]) for key in columns)] for name, row in figures["models"].items()]
+    text = (
+        f"One image, focused inside the scene: {figures['rooms']} rooms in which things stand on tables and floors. "
+        f"Share of the pixels blurred by more than {figures['blurred_px']:g} px whose side of the focus is right. In the "
+        "picture: frame, true CoC, each model's; blue is nearer than the focus, red farther."
+    )
+    picture = "![sign of blur](images/blur_sign.jpg)"
+    return f"## Nearer or farther than the focus\n\n{text}\n\n{_table(['model', *columns.values()], rows)}\n\n{picture}"
 
 
 def _fit(figures: Mapping[str, Any]) -> str:
