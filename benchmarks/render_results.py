@@ -156,8 +156,8 @@ def _blur_sign(figures: Mapping[str, Any]) -> str:
     rows = [[name, *(_cell(row[key]) for key in columns)] for name, row in figures["models"].items()]
     text = (
         f"One image, focused inside the scene: {figures['rooms']} rooms in which things stand on tables and floors. "
-        f"Share of the pixels blurred by more than {figures['blurred_px']:g} px whose side of the focus is right. In the "
-        "picture: frame, true CoC, each model's; blue is nearer than the focus, red farther."
+        f"Share of the pixels blurred by more than {figures['blurred_px']:g} px whose side of the focus is right. In "
+        "the picture: frame, true CoC, each model's; blue is nearer than the focus, red farther."
     )
     picture = "![sign of blur](images/blur_sign.jpg)"
     return f"## Nearer or farther than the focus\n\n{text}\n\n{_table(['model', *columns.values()], rows)}\n\n{picture}"
