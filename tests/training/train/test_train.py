@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from pydantic import ValidationError
 
 from defocus_depth.errors import ConfigError, ModelError
 from defocus_training.data.pool import read_shard, shard_paths, write_shard
@@ -74,6 +75,28 @@ def test_poisoned_ground_truth_changes_no_bit_of_self_supervised_training(pool_f
     assert all(torch.equal(clean[name], blind[name]) for name in clean)
     with pytest.raises(RuntimeError, match="non-finite"):  # the poison works: the supervised twin does read it
         train(tiny_config(poisoned, tmp_path / "truth", supervision="truth"))
+
+
+def test_crops_cut_on_the_device_train_resume_and_are_blind_to_ground_truth(pool_folder: Path, tmp_path: Path) -> None:
+    poisoned = tmp_path / "poisoned"
+    for path in shard_paths(pool_folder):
+        shard = read_shard(path)
+        write_shard(poisoned / path.name, dataclasses.replace(shard, truth_px=np.full_like(shard.truth_px, np.nan)))
+    changes = {"crops_on": "device", "photometric_every": 2, "photometric_renderer": "reblur"}
+    for name, pool in (("clean", pool_folder), ("blind", poisoned)):
+        figures = train(tiny_config(pool, tmp_path / name, **changes, steps=2))
+        assert all(np.isfinite(value) for value in figures.values())
+        train(tiny_config(pool, tmp_path / name, **changes, steps=4))
+        assert load_state(tmp_path / name / LAST)["step"] == 4
+    clean, blind = weights_of(tmp_path / "clean"), weights_of(tmp_path / "blind")
+    assert all(torch.equal(clean[name], blind[name]) for name in clean)
+    with pytest.raises(RuntimeError, match="non-finite"):
+        train(tiny_config(poisoned, tmp_path / "truth", **changes, supervision="truth"))
+
+
+def test_crops_on_the_device_need_a_pool(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="expected a pool with 'device'"):
+        tiny_config(None, tmp_path, crops_on="device")
 
 
 @pytest.mark.timeout(100)

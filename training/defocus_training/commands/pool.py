@@ -19,7 +19,9 @@ class Options:
     out: tyro.conf.Positional[Path]
     """Folder of the pool."""
     shards: int = 64
-    """Number of shards to make, of 64 stacks each."""
+    """Number of shards to make."""
+    stacks_per_shard: int = 64
+    """Stacks in a shard; the same in all processes that fill one pool, because seeds are counted by it."""
     first: int = 0
     """Index of the first shard; together with the position in the shard it is the seed."""
     every: int = 1
@@ -33,7 +35,7 @@ def run(options: Options) -> int:
     """Fill the pool, with a progress bar."""
     shards = range(options.first, options.first + options.shards * options.every, options.every)
     photos = load_photos(options.photos)
-    made = fill_pool(options.out, shards, options.procedural, photos)
+    made = fill_pool(options.out, shards, options.procedural, photos, options.stacks_per_shard)
     for _ in track(made, "shards", total=len(shards)):
         pass
     return 0

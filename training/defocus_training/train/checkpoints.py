@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from defocus_depth.errors import ConfigError, ModelError
 
@@ -33,11 +34,10 @@ class AveragedModel(Generic[Model]):
         """Move towards `model`; early on faster, so that the random start is forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
         averaged, current = self.model.state_dict(), model.state_dict()
-        for name, value in averaged.items():
-            if value.dtype.is_floating_point:
-                value.lerp_(current[name].to(value), 1 - decay)
-            else:
-                value.copy_(current[name])
+        real = [name for name, value in averaged.items() if value.dtype.is_floating_point]
+        get_ema_multi_avg_fn(decay)([averaged[name] for name in real], [current[name] for name in real], step)
+        for name in averaged.keys() - set(real):
+            averaged[name].copy_(current[name])
 
 
 def save_weights(path: Path, model: nn.Module, options: ModelOptions, half: bool = False) -> None:

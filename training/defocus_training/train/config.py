@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from defocus_depth.errors import ConfigError
 
@@ -17,7 +17,7 @@ from ..data.sources import PoolSource, ShardSource, StreamOptions, StreamSource
 from ..networks import ModelOptions
 from ..networks.model import NEAR_EMPHASIS
 
-Renderer = Literal["splat", "reblur"]
+Renderer = Literal["splat", "gsplat", "reblur"]
 
 
 class _Checked(BaseModel):
@@ -68,7 +68,9 @@ class TrainConfig(_Checked):
     photometric_every: int = Field(default=4, ge=0, description="steps between photometric terms; 0: never")
     photometric_pairs: int = Field(default=2, gt=0, description="pairs that are rendered in such a step")
     photometric_renderer: Renderer = Field(
-        default="splat", description="splat: occlusion-aware; reblur: each pixel blurred by itself (an ablation)"
+        default="splat",
+        description="splat: occlusion-aware, on the CPU; gsplat: the same on CUDA, with Gaussians and half as fine; "
+        "reblur: each pixel blurred by itself (an ablation)",
     )
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup_steps: int = Field(default=300, ge=0)
@@ -85,6 +87,12 @@ class TrainConfig(_Checked):
     validate_every: int = Field(default=1000, gt=0, description="steps")
     checkpoint_every: int = Field(default=500, gt=0, description="steps")
     workers: int = Field(default=1, ge=0, description="data processes; 0 draws crops in the training process")
+    crops_on: Literal["workers", "device"] = Field(
+        default="workers",
+        description="where crops are cut and augmented; device: the pool's stacks are kept in its memory (GPUs)",
+    )
+    bank_stacks: int = Field(default=4096, gt=0, description="stacks kept on the device; new ones replace the oldest")
+    compile: bool = Field(default=False, description="let torch compile the networks: a minute at the start, for GPUs")
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(default=1, gt=0)
     nodes: int = Field(default=1, gt=0)
@@ -93,6 +101,12 @@ class TrainConfig(_Checked):
     crops: CropOptions = CropOptions()
     augment: AugmentOptions = AugmentOptions()
     model: ModelOptions = ModelOptions()
+
+    @model_validator(mode="after")
+    def _device_needs_a_pool(self) -> TrainConfig:
+        if self.crops_on == "device" and self.pool is None:
+            raise ValueError("crops_on: expected a pool with 'device', got pool null")
+        return self
 
 
 def shard_source(config: TrainConfig) -> ShardSource:

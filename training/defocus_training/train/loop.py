@@ -18,16 +18,20 @@ from torch.utils.data import DataLoader
 from defocus_depth.inference.artifact import RELEASED_MODEL
 
 from ..data.crops import Pair, PairStream
+from ..data.device_crops import DevicePairs
 from ..data.photometric import PhotometricPair, PhotometricPairs
+from ..data.stack_bank import StackBank
 from ..networks import DefocusModel
 from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
 from .config import TrainConfig, shard_source
-from .photometric_step import RENDERERS, photometric_losses
+from .photometric_step import photometric_losses
 from .pictures import panel
 from .step import pair_losses, total_loss
 from .validation import validate, validation_batches
 
 PHOTOMETRIC_SEED = 77
+SHOW_EVERY = 10
+"""Steps between looks at the loss: each makes the host wait for the device."""
 RELEASED_WEIGHTS = RELEASED_MODEL.with_suffix(".safetensors")
 
 
@@ -37,12 +41,13 @@ def train(config: TrainConfig) -> dict[str, float]:
     fabric = _launch(config)
     run = _Run(fabric, config)
     run.resume()
-    stream = _stream(fabric, config, run.step)
+    stream, run.photometric = _streams(fabric, config, run.step)
     with _progress(fabric) as progress:
         task = progress.add_task("training", total=config.steps, completed=run.step, figures="")
         while run.step < config.steps:
             run.advance(next(stream))
-            progress.update(task, completed=run.step, figures=run.summary())
+            if run.step % SHOW_EVERY == 0 or run.step == config.steps:
+                progress.update(task, completed=run.step, figures=run.summary())
     return run.figures
 
 
@@ -56,14 +61,17 @@ class _Run:
         model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel[DefocusModel](model, config.ema_decay)
         self.average.model.to(fabric.device)
+        if config.compile:
+            model.sdnet.compile()
+            model.depthnet.compile()
         optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         self.model, self.optimiser = fabric.setup(model, optimiser)
         self.model.mark_forward_method("estimate_px")
         self.batches = [fabric.to_device(pair) for pair in validation_batches(config)]
-        self.photometric = _photometric_stream(config, fabric.global_rank)
+        self.photometric: Iterator[PhotometricPair] = iter(())
         self.figures: dict[str, float] = {}
         self.best = float("inf")
-        self.last_loss = float("nan")
+        self.last_loss = torch.tensor(float("nan"))
 
     def advance(self, pair: Pair) -> None:
         """One optimiser step, and whatever falls due after it."""
@@ -88,7 +96,7 @@ class _Run:
     def summary(self) -> str:
         """One line for the progress bar."""
         figures = " ".join(f"{name} {self.figures[name]:.3f}" for name in ("coc_error_px", "abs_rel") if self.figures)
-        return f"loss {self.last_loss:.3f} {figures}"
+        return f"loss {float(self.last_loss):.3f} {figures}"
 
     def _optimise(self, pair: Pair) -> None:
         for group in self.optimiser.param_groups:
@@ -97,14 +105,14 @@ class _Run:
         terms = pair_losses(self.model, pair, self.config.losses)
         if self.config.photometric_every and self.step % self.config.photometric_every == 0:
             batch = self.fabric.to_device(next(self.photometric))
-            terms.update(photometric_losses(self.model, batch, RENDERERS[self.config.photometric_renderer]))
+            terms.update(photometric_losses(self.model, batch, self.config.photometric_renderer))
         loss = total_loss(terms, self.config.losses)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.config.gradient_clip)
         self.optimiser.step()
         self.average.update(_bare(self.model), self.step)
-        self.last_loss = float(loss.detach())
+        self.last_loss = loss.detach()
         if self.step % 50 == 0:
             self.fabric.log_dict({f"train/{name}": float(term.detach()) for name, term in terms.items()}, self.step)
 
@@ -159,18 +167,27 @@ def _launch(config: TrainConfig) -> Fabric:
     return fabric
 
 
-def _photometric_stream(config: TrainConfig, rank: int) -> Iterator[PhotometricPair]:
-    pairs = PhotometricPairs(shard_source(config), config.supervision, config.seed, config.crops, config.augment)
-    return pairs.batches(config.photometric_pairs, config.seed + 1000 * rank + PHOTOMETRIC_SEED)
-
-
-def _stream(fabric: Fabric, config: TrainConfig, step: int) -> Iterator[Pair]:
-    seed = config.seed + 1000 * fabric.global_rank + 7 * step
-    pairs = PairStream(shard_source(config), config.supervision, seed, config.crops, config.augment)
+def _streams(fabric: Fabric, config: TrainConfig, step: int) -> tuple[Iterator[Pair], Iterator[PhotometricPair]]:
+    """Batches of pairs and of photometric pairs from `step` on; every process has its own."""
+    seed = config.seed + 1000 * fabric.global_rank
+    if config.crops_on == "device":
+        return _device_streams(fabric.device, config, seed + 7 * step)
+    photometric = PhotometricPairs(shard_source(config), config.supervision, seed, config.crops, config.augment)
+    pairs = PairStream(shard_source(config), config.supervision, seed + 7 * step, config.crops, config.augment)
     loader = DataLoader(
         pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None
     )
-    return (fabric.to_device(pair) for pair in loader)
+    batches = photometric.batches(config.photometric_pairs, seed + PHOTOMETRIC_SEED)
+    return (fabric.to_device(pair) for pair in loader), batches
+
+
+def _device_streams(
+    device: torch.device, config: TrainConfig, seed: int
+) -> tuple[Iterator[Pair], Iterator[PhotometricPair]]:
+    assert config.pool is not None  # TrainConfig refuses it
+    bank = StackBank(config.pool, config.held_out_shards, config.supervision, config.bank_stacks, device)
+    pairs, photometric = (DevicePairs(bank, config.crops, config.augment, at) for at in (seed, seed + PHOTOMETRIC_SEED))
+    return pairs.batches(config.pairs_per_step), photometric.photometric_batches(config.photometric_pairs)
 
 
 def _bare(model: nn.Module) -> nn.Module:

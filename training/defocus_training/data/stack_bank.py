@@ -1,0 +1,101 @@
+"""A pool's stacks in a device's memory, from which crops are cut without the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from defocus_depth.errors import ConfigError
+
+from .crops import Supervision, usable_frames
+from .pool import Shard, read_shard, shard_paths
+
+MOST_AT_ONCE = 4
+"""Shards taken in by one look for new ones: training waits while they are copied."""
+
+
+class StackBank:
+    """Up to `capacity` stacks of a pool; further ones replace the oldest. Its first shards are held out.
+
+    `supervision: self` does not even copy the exact depth: `target_px` is the teacher's, or the exact one for `truth`.
+    """
+
+    frames: UInt8[Tensor, "s k 3 n n"]
+    focus_px: Float[Tensor, "s k"]
+    target_px: Float[Tensor, "s n n"]
+    deviation_px: Float[Tensor, "s n n"]
+    teacher_px: Float[Tensor, "s n n"]
+    standing: Bool[Tensor, " s"]
+    usable: Int64[Tensor, "s k"]
+    usable_count: Int64[Tensor, " s"]
+
+    def __init__(
+        self, folder: Path, held_out_shards: int, supervision: Supervision, capacity: int, device: torch.device
+    ) -> None:
+        self.count = 0
+        self._folder, self._held_out, self._supervision = folder, held_out_shards, supervision
+        self._capacity, self._device = capacity, device
+        self._seen: set[Path] = set()
+        self._next = 0
+        while self.take_new_shards():
+            pass
+        if not self.count:
+            found = len(shard_paths(folder))
+            raise ConfigError(f"pool {folder}: expected more than {held_out_shards} shards, got {found}")
+
+    def take_new_shards(self) -> int:
+        """Copy some of the shards that appeared since; how many."""
+        new = [path for path in shard_paths(self._folder)[self._held_out :] if path not in self._seen][:MOST_AT_ONCE]
+        for path in new:
+            self._take(read_shard(path), path)
+            self._seen.add(path)
+        return len(new)
+
+    def _take(self, shard: Shard, path: Path) -> None:
+        fields = self._fields(shard)
+        if not self.count:
+            for name, values in fields.items():
+                setattr(self, name, values.new_empty((self._capacity, *values.shape[1:])))
+        if fields["frames"].shape[1:] != self.frames.shape[1:]:
+            raise ConfigError(
+                f"{path}: expected stacks (frames, channels, height, width) {tuple(self.frames.shape[1:])} "
+                f"as in the pool's other shards, got {tuple(fields['frames'].shape[1:])}"
+            )
+        size = len(shard.focus_px)
+        places = (torch.arange(self._next, self._next + size) % self._capacity).to(self._device)
+        for name, values in fields.items():
+            getattr(self, name)[places] = values
+        self._next = (self._next + size) % self._capacity
+        self.count = min(self._capacity, self.count + size)
+
+    def _fields(self, shard: Shard) -> dict[str, Tensor]:
+        usable, counts = _usable_table(shard)
+        teacher = self._copied(shard.teacher_px)
+        exact = self._supervision == "truth"
+        return {
+            "frames": self._copied(shard.frames).permute(0, 1, 4, 2, 3).contiguous(),
+            "focus_px": self._copied(shard.focus_px),
+            "teacher_px": teacher,
+            "target_px": self._copied(shard.truth_px) if exact else teacher,
+            "deviation_px": torch.zeros_like(teacher) if exact else self._copied(shard.teacher_deviation_px),
+            "standing": self._copied(shard.standing),
+            "usable": usable.to(self._device),
+            "usable_count": counts.to(self._device),
+        }
+
+    def _copied(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(self._device)  # a mapped file is read-only: torch wants its own
+
+
+def _usable_table(shard: Shard) -> tuple[Int64[Tensor, "s k"], Int64[Tensor, " s"]]:
+    """Each stack's usable frames, the rest of its row filled with zeros, and how many they are."""
+    stacks, frames = shard.focus_px.shape
+    table, counts = torch.zeros(stacks, frames, dtype=torch.long), torch.zeros(stacks, dtype=torch.long)
+    for index in range(stacks):
+        usable = usable_frames(shard, index)
+        table[index, : len(usable)], counts[index] = torch.tensor(usable), len(usable)
+    return table, counts
