@@ -29,24 +29,25 @@ SMALLEST_ALPHA = 1e-8
 
 
 def render_alpha(splats: ProjectedSplats, camera: CameraIntrinsics, normalise: bool) -> Float[Tensor, "f 3 h w"]:
-    """Pictures on the splats' device; gradients by colour, σ and peak.
+    """Pictures on the splats' device; gradients by colour, σ and peak. Computed in float32, as gsplat does.
 
     Raises:
-        BackendUnavailableError: gsplat is not installed.
+        BackendUnavailableError: gsplat is not installed, or has not been compiled.
     """
     gsplat = _gsplat()
     foci, count = splats.sigma_px.shape
+    sigma = splats.sigma_px.float()
     tiles = -(-camera.width // TILE_PX), -(-camera.height // TILE_PX)
-    means = (splats.position_px + PIXEL_CENTRE).expand(foci, count, 2).contiguous()
+    means = (splats.position_px.float() + PIXEL_CENTRE).expand(foci, count, 2).contiguous()
     with torch.no_grad():
         depths = _ranks(splats).expand(foci, count).contiguous()
-        _, intersections, flat = gsplat.isect_tiles(means, _radii(splats.sigma_px), depths, TILE_PX, *tiles)
+        _, intersections, flat = gsplat.isect_tiles(means, _radii(sigma), depths, TILE_PX, *tiles)
         offsets = gsplat.isect_offset_encode(intersections, foci, *tiles)
     colours, alphas = gsplat.rasterize_to_pixels(
         means,
-        _conics(splats.sigma_px),
-        splats.colour.expand(foci, count, 3).contiguous(),
-        splats.peak.contiguous(),
+        _conics(sigma),
+        splats.colour.float().expand(foci, count, 3).contiguous(),
+        splats.peak.float().contiguous(),
         camera.width,
         camera.height,
         TILE_PX,
@@ -59,9 +60,13 @@ def render_alpha(splats: ProjectedSplats, camera: CameraIntrinsics, normalise: b
 
 def _gsplat() -> Any:
     try:
-        return importlib.import_module("gsplat")
+        gsplat = importlib.import_module("gsplat")
+        kernels = importlib.import_module("gsplat.cuda._backend")._C  # compiles them where that was not done yet
     except ImportError as error:
         raise BackendUnavailableError("engine gsplat: expected the package gsplat (pip install gsplat)") from error
+    if kernels is None:
+        raise BackendUnavailableError("engine gsplat: expected its compiled kernels, or nvcc to compile them with")
+    return gsplat
 
 
 def _ranks(splats: ProjectedSplats) -> Float[Tensor, " n"]:

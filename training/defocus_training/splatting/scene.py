@@ -60,7 +60,9 @@ class SceneGaussians:
             raise ConfigError(f"stride: expected a divisor of {width}x{height}, got {stride}")
         step = stride or 1
         cells = [functional.avg_pool2d(values[None], step)[0] for values in (colour, inverse_depth[None])]
-        rows, columns = (torch.arange(size // step) * step + (step - 1) / 2 for size in (height, width))
+        rows, columns = (
+            torch.arange(size // step, device=colour.device) * step + (step - 1) / 2 for size in (height, width)
+        )
         y, x = torch.meshgrid(rows, columns, indexing="ij")
         count = x.numel()
         return SceneGaussians(
