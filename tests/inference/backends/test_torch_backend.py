@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +14,17 @@ import numpy as np
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
-from defocus_depth.inference import BackendRequest, Sidecar, file_sha256, load_backend
-from defocus_depth.inference.backends.torch_backend import captured
+from defocus_depth.inference import BackendRequest, Sidecar, file_sha256, load_artifact, load_backend
+from defocus_depth.inference.backends.fidelity import compare, gate_inputs, reference_backend, require_fidelity
+from defocus_depth.inference.backends.torch_backend import TorchBackend, _CudaGraph, captured
 
 torch = pytest.importorskip("torch")
 
 RequestMaker = Callable[..., BackendRequest]
 Inputs = Callable[..., tuple[np.ndarray, np.ndarray]]
+LOADS, LOADING_S = 1000, 30.0  # a program is loaded as often as the time allows, at most so many times
+SETTLED_AFTER = 20  # loads after which torch's and the driver's own pools are as large as they get
+LEAK_BYTES = 16 << 20
 
 
 class Tiny(torch.nn.Module):
@@ -31,16 +37,40 @@ class Tiny(torch.nn.Module):
         return coc.abs(), 1 / inverse_depth, coc, 0.05 * inverse_depth, mean.clone()
 
 
-@pytest.fixture(scope="module")
-def program() -> bytes:
+class Convolutional(torch.nn.Module):
+    """Strided convolutions, a resize, and two megabytes of weights: worth comparing, and worth freeing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.down = torch.nn.Conv2d(3, 192, 3, stride=2, padding=1)
+        self.middle = torch.nn.Conv2d(192, 192, 3, padding=1)
+        self.heads = torch.nn.Conv2d(192, 3, 3, padding=1)
+
+    def forward(self, image, lens):
+        low = torch.relu(self.middle(torch.relu(self.down(image))))
+        high = torch.nn.functional.interpolate(self.heads(low), scale_factor=2.0, mode="bilinear")
+        inverse_depth = 0.5 + torch.nn.functional.softplus(high[:, :1])
+        coc = lens[:, 0, None, None, None] * (lens[:, 1, None, None, None] - inverse_depth)
+        return coc.abs(), 1 / inverse_depth, coc, high[:, 1:2].exp(), high[:, 2:].sigmoid()
+
+
+def exported(module: torch.nn.Module) -> bytes:
     """The content of a .pt2 file."""
     import io
 
     example = (torch.rand(1, 3, 64, 96), torch.rand(1, 2))
-    sides = {2: torch.export.Dim("height", min=32), 3: torch.export.Dim("width", min=32)}
+    height, width = (32 * torch.export.Dim(name, min=2, max=60) for name in ("rows32", "columns32"))
     content = io.BytesIO()
-    torch.export.save(torch.export.export(Tiny(), example, dynamic_shapes=({**sides}, None)), content)
+    torch.export.save(
+        torch.export.export(module.eval(), example, dynamic_shapes=({2: height, 3: width}, None)), content
+    )
     return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def program() -> bytes:
+    return exported(Tiny())
 
 
 @pytest.fixture
@@ -158,15 +188,84 @@ def test_program_that_cannot_be_captured_runs_as_it_is(caplog: pytest.LogCapture
     assert "not captured as a CUDA graph: operation not permitted" in caplog.text
 
 
+def test_closing_returns_the_devices_memory_to_the_driver(
+    model: Path, request_for: RequestMaker, monkeypatch: pytest.MonkeyPatch
+):
+    """On the CPU in a GPU's place: the weights are gone, and torch is told to let go of what it keeps."""
+    backend, told = load_backend("torch", request_for(model)), []
+    assert isinstance(backend, TorchBackend)
+    monkeypatch.setattr(backend, "_device", "cuda")
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: told.append(held() is None))
+    held = weakref.ref(backend._program)
+    backend.close()
+    assert told == [True]
+
+
+gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+
+
+@pytest.fixture
+def convolutional(model: Path) -> Path:
+    """The tiny model whose exported program is another, larger network."""
+    model.with_suffix(".pt2").write_bytes(exported(Convolutional()))
+    _name_program(model)
+    return model
+
+
+@pytest.mark.parametrize("size", [(64, 96), (256, 320)])
+@pytest.mark.parametrize("device", [pytest.param("torch_cuda", marks=gpu), "torch"])
+def test_devices_agree_within_the_gate_on_every_image(
+    device: str, size, convolutional: Path, request_for: RequestMaker
+):
+    request = request_for(convolutional, height=size[0], width=size[1])
+    backend, reference = load_backend(device, request), load_backend("torch", request)
+    fidelity = compare(backend.run, reference.run, gate_inputs(*size))
+    print(f"{device} {size}: {fidelity}")
+    require_fidelity(fidelity, "f32")
+    backend.close()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_the_cpu(model: Path, request_for: RequestMaker, inputs: Inputs):
-    backend = load_backend("torch_cuda", request_for(model))
-    for _ in range(3):
-        maps = backend.run(*inputs())
-    reference = load_backend("torch", request_for(model)).run(*inputs())
-    for name, values in reference.items():
-        np.testing.assert_allclose(maps[name], values, rtol=1e-4, atol=1e-4, err_msg=name)
+def test_on_a_gpu_the_program_runs_as_a_cuda_graph(convolutional: Path, request_for: RequestMaker):
+    backend = load_backend("torch_cuda", request_for(convolutional))
+    assert isinstance(backend, TorchBackend) and isinstance(backend._program, _CudaGraph)
+    backend.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_loaded_and_closed_many_times_no_memory_is_lost(convolutional: Path, request_for: RequestMaker):
+    request, settled, number, start = request_for(convolutional), 0, 0, time.monotonic()
+    while number < LOADS and (number <= SETTLED_AFTER or time.monotonic() - start < LOADING_S):
+        load_backend("torch_cuda", request).close()
+        if number == SETTLED_AFTER:
+            settled = torch.cuda.mem_get_info()[0]
+        number += 1
+    lost = settled - torch.cuda.mem_get_info()[0]
+    print(f"torch_cuda: loaded {number} times in {time.monotonic() - start:.0f} s, {lost / 1e6:.1f} MB less free")
+    assert torch.cuda.memory_allocated() < LEAK_BYTES
+    assert lost < LEAK_BYTES
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_released_model_on_a_gpu_passes_the_gate(tmp_path: Path, request_for: RequestMaker):
+    pytest.importorskip("lightning")
+    export = pytest.importorskip("defocus_training.export")
+    weights = pytest.importorskip("defocus_training.train.checkpoints")
+    network = weights.load_weights(load_artifact(None).onnx_path.with_suffix(".safetensors"))
+    export.export_model(
+        network, tmp_path / "released.onnx", export.ModelCard("self", "see the released model", {}), True
+    )
+    for size in ((256, 320), (480, 640)):
+        request = request_for(tmp_path / "released.onnx", height=size[0], width=size[1])
+        backend = load_backend("torch_cuda", request)
+        assert isinstance(backend, TorchBackend) and isinstance(backend._program, _CudaGraph)
+        fidelity = compare(backend.run, reference_backend(request).run, gate_inputs(*size))
+        print(f"torch_cuda {size}: {fidelity}")
+        require_fidelity(fidelity, "f32")
+        backend.close()
 
 
 def _name_program(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training: resumes bit for bit, is blind to ground truth, leaves weights that load, and refuses bad configurations."""
 
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from pydantic import ValidationError
 
 from defocus_depth.errors import ConfigError, ModelError
 from defocus_training.data.pool import read_shard, shard_paths, write_shard
+from defocus_training.train import photometric_step
 from defocus_training.train.checkpoints import BEST, LAST, load_state, load_weights, save_weights
 from defocus_training.train.config import TrainConfig, dump_config, load_config
-from defocus_training.train.loop import learning_rate, train
+from defocus_training.train.loop import VALIDATIONS, learning_rate, train
+from defocus_training.train.photometric_step import chosen_renderer
 
 
 def tiny_config(pool: Path | None, out: Path, **changes: object) -> TrainConfig:
@@ -52,6 +55,28 @@ def test_trains_validates_and_writes_what_others_need(pool_folder: Path, tmp_pat
     assert load_config(tmp_path / "run" / "config.yaml") == config
     assert (tmp_path / "run" / "revision.txt").read_text().strip()
     assert list((tmp_path / "run").rglob("events.out.tfevents*"))
+    validations = [json.loads(line) for line in (tmp_path / "run" / VALIDATIONS).read_text().splitlines()]
+    assert [entry["step"] for entry in validations] == [2, 4] and validations[-1]["abs_rel"] == figures["abs_rel"]
+    assert not list((tmp_path / "run").glob("average-*"))
+
+
+def test_snapshots_of_the_averaged_weights_are_kept_when_asked_for(pool_folder: Path, tmp_path: Path) -> None:
+    train(tiny_config(pool_folder, tmp_path, snapshot_every=2))
+    kept = sorted(path.name for path in tmp_path.glob("average-*"))
+    assert kept == ["average-0000002.safetensors", "average-0000004.safetensors"]
+    assert load_weights(tmp_path / kept[0])
+
+
+def test_renderer_and_place_of_crops_follow_the_device(pool_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config(pool_folder, Path("o"))
+    monkeypatch.setattr(photometric_step, "find_spec", lambda name: name)
+    assert chosen_renderer(config, torch.device("cpu")) == "splat"
+    assert chosen_renderer(config, torch.device("cuda")) == "gsplat"
+    monkeypatch.setattr(photometric_step, "find_spec", lambda name: None)
+    assert chosen_renderer(config, torch.device("cuda")) == "splat"
+    assert (
+        chosen_renderer(config.model_copy(update={"photometric_renderer": "reblur"}), torch.device("cuda")) == "reblur"
+    )
 
 
 def test_a_finished_run_resumes_where_it_stopped(pool_folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ..networks import ModelOptions
 from ..networks.model import NEAR_EMPHASIS
 
 Renderer = Literal["splat", "gsplat", "reblur"]
+CropsOn = Literal["workers", "device"]
 
 
 class _Checked(BaseModel):
@@ -67,10 +68,10 @@ class TrainConfig(_Checked):
     pairs_per_step: int = Field(default=16, gt=0, description="pairs of crops per step and process")
     photometric_every: int = Field(default=4, ge=0, description="steps between photometric terms; 0: never")
     photometric_pairs: int = Field(default=2, gt=0, description="pairs that are rendered in such a step")
-    photometric_renderer: Renderer = Field(
-        default="splat",
+    photometric_renderer: Literal["auto"] | Renderer = Field(
+        default="auto",
         description="splat: occlusion-aware, on the CPU; gsplat: the same on CUDA, with Gaussians and half as fine; "
-        "reblur: each pixel blurred by itself (an ablation)",
+        "reblur: each pixel blurred by itself (an ablation); auto: gsplat where CUDA and gsplat are, else splat",
     )
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup_steps: int = Field(default=300, ge=0)
@@ -86,10 +87,14 @@ class TrainConfig(_Checked):
     held_out_shards: int = Field(default=2, gt=0, description="first shards of the pool: validation only")
     validate_every: int = Field(default=1000, gt=0, description="steps")
     checkpoint_every: int = Field(default=500, gt=0, description="steps")
+    snapshot_every: int = Field(
+        default=0, ge=0, description="steps between averaged weights that are kept beside the best ones; 0: none"
+    )
     workers: int = Field(default=1, ge=0, description="data processes; 0 draws crops in the training process")
-    crops_on: Literal["workers", "device"] = Field(
-        default="workers",
-        description="where crops are cut and augmented; device: the pool's stacks are kept in its memory (GPUs)",
+    crops_on: Literal["auto"] | CropsOn = Field(
+        default="auto",
+        description="where crops are cut and augmented; device: the pool's stacks are kept in its memory; "
+        "auto: device with a pool on CUDA, else workers",
     )
     bank_stacks: int = Field(default=4096, gt=0, description="stacks kept on the device; new ones replace the oldest")
     compile: bool = Field(default=False, description="let torch compile the networks: a minute at the start, for GPUs")

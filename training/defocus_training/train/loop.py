@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,14 @@ from ..data.photometric import PhotometricPair, PhotometricPairs
 from ..data.stack_bank import StackBank
 from ..networks import DefocusModel
 from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
-from .config import TrainConfig, shard_source
-from .photometric_step import photometric_losses
+from .config import Renderer, TrainConfig, shard_source
+from .photometric_step import chosen_renderer, photometric_losses
 from .pictures import panel
 from .step import pair_losses, total_loss
 from .validation import validate, validation_batches
 
 PHOTOMETRIC_SEED = 77
+VALIDATIONS = "validations.jsonl"
 SHOW_EVERY = 10
 """Steps between looks at the loss: each makes the host wait for the device."""
 RELEASED_WEIGHTS = RELEASED_MODEL.with_suffix(".safetensors")
@@ -64,10 +67,16 @@ class _Run:
         if config.compile:
             model.sdnet.compile()
             model.depthnet.compile()
-        optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        optimiser = torch.optim.AdamW(
+            model.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=fabric.device.type == "cuda",
+        )
         self.model, self.optimiser = fabric.setup(model, optimiser)
         self.model.mark_forward_method("estimate_px")
         self.batches = [fabric.to_device(pair) for pair in validation_batches(config)]
+        self.renderer: Renderer = chosen_renderer(config, fabric.device)
         self.photometric: Iterator[PhotometricPair] = iter(())
         self.figures: dict[str, float] = {}
         self.best = float("inf")
@@ -81,6 +90,8 @@ class _Run:
             self._validate()
         if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
             self._save()
+        if self.config.snapshot_every and self.step % self.config.snapshot_every == 0:
+            self._keep_snapshot()
 
     def resume(self) -> None:
         """Take up the last checkpoint, if there is one."""
@@ -105,7 +116,7 @@ class _Run:
         terms = pair_losses(self.model, pair, self.config.losses)
         if self.config.photometric_every and self.step % self.config.photometric_every == 0:
             batch = self.fabric.to_device(next(self.photometric))
-            terms.update(photometric_losses(self.model, batch, self.config.photometric_renderer))
+            terms.update(photometric_losses(self.model, batch, self.renderer))
         loss = total_loss(terms, self.config.losses)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
@@ -116,8 +127,16 @@ class _Run:
         if self.step % 50 == 0:
             self.fabric.log_dict({f"train/{name}": float(term.detach()) for name, term in terms.items()}, self.step)
 
+    def _keep_snapshot(self) -> None:
+        if self.fabric.is_global_zero:
+            path = self.config.out / f"average-{self.step:07d}.safetensors"
+            save_weights(path, self.average.model, self.average.model.options, half=True)
+
     def _validate(self) -> None:
         self.figures = validate(self.average.model, self.batches, self.config)
+        if self.fabric.is_global_zero:
+            with (self.config.out / VALIDATIONS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": self.step, "time_s": round(time.time(), 1), **self.figures}) + "\n")
         self.fabric.log_dict({f"validation/{name}": value for name, value in self.figures.items()}, self.step)
         self._show()
         score = self.figures["sdnet"] + self.figures["depthnet"]
@@ -162,6 +181,8 @@ def _launch(config: TrainConfig) -> Fabric:
         loggers=logger,
     )
     fabric.launch()
+    torch.backends.cudnn.benchmark = True  # crops have one size
+    torch.set_float32_matmul_precision("high")
     if fabric.is_global_zero:
         describe_run(config.out, config)
     return fabric
@@ -170,7 +191,7 @@ def _launch(config: TrainConfig) -> Fabric:
 def _streams(fabric: Fabric, config: TrainConfig, step: int) -> tuple[Iterator[Pair], Iterator[PhotometricPair]]:
     """Batches of pairs and of photometric pairs from `step` on; every process has its own."""
     seed = config.seed + 1000 * fabric.global_rank
-    if config.crops_on == "device":
+    if config.crops_on == "device" or (config.crops_on == "auto" and config.pool and fabric.device.type == "cuda"):
         return _device_streams(fabric.device, config, seed + 7 * step)
     photometric = PhotometricPairs(shard_source(config), config.supervision, seed, config.crops, config.augment)
     pairs = PairStream(shard_source(config), config.supervision, seed + 7 * step, config.crops, config.augment)

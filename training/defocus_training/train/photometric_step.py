@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from ..networks.model import upsample
 from ..splatting.gsplat_sweep import gsplat_sweep
 from ..splatting.pixel_splats import splat_sweep
 from ..splatting.plain_reblur import reblur_sweep
-from .config import Renderer
+from .config import Renderer, TrainConfig
 
 COVERED = 0.9
 """Share of a pixel's light that must come from inside the crop."""
@@ -43,6 +44,14 @@ RENDERERS: dict[Renderer, RenderChoice] = {
     "gsplat": RenderChoice(gsplat_sweep, reduction=2),
     "reblur": RenderChoice(reblur_sweep),
 }
+
+
+def chosen_renderer(config: TrainConfig, device: torch.device) -> Renderer:
+    """The renderer of this run; `auto` takes gsplat on CUDA where it is installed."""
+    wanted = config.photometric_renderer
+    if wanted == "auto":
+        return "gsplat" if device.type == "cuda" and find_spec("gsplat") else "splat"
+    return wanted
 
 
 def photometric_losses(

@@ -166,3 +166,10 @@ def test_where_engines_are_kept(variables: dict[str, str], folder: Path, monkeyp
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert default_folder() == folder
+
+
+def test_notes_of_a_gpu_with_a_slash_in_its_name_are_a_file_of_the_folder(cache: EngineCache):
+    about = {"library": "tensorrt 10.3.0", "gpu": "Quadro RTX 6000/8000, 7.5"}
+    cache.store_notes("timing_tensorrt 10.3.0_Quadro RTX 6000/8000.cache", about, b"measured")
+    assert [path.name for path in cache.folder.iterdir()] == ["timing_tensorrt-10.3.0_Quadro-RTX-6000-8000.cache"]
+    assert cache.load_notes("timing_tensorrt 10.3.0_Quadro RTX 6000/8000.cache", about) == b"measured"
