@@ -7,6 +7,7 @@ loaded. torch itself is imported only once that file has been found: it costs se
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ class TorchBackend:
     def close(self) -> None:
         """See `Backend.close`."""
         self._program = None
+        if self._device == "cuda":
+            _give_back(self._torch)
 
 
 def captured(torch: Any, program: Callable[..., Any], shapes: Sequence[tuple[int, ...]]) -> Callable[..., Any]:
@@ -130,6 +133,16 @@ def _load_program(path: Path, device: str) -> Callable[..., Any]:
         return (program if device == "cpu" else move_to_device_pass(program, device)).module()
     except Exception as error:  # a damaged archive shows as many kinds of error
         raise ModelError(f"{path}: expected a program that torch {torch.__version__} can load: {error}") from error
+
+
+def _give_back(torch: Any) -> None:
+    """Return to the driver what a dropped program held: torch keeps freed memory, and programs hold themselves.
+
+    Their modules and graphs refer to each other, so that only the collector frees the weights; the memory of a CUDA
+    graph is a pool of its own, which torch neither reuses nor returns by itself.
+    """
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def _by_name(outputs: Any) -> dict[str, torch.Tensor]:

@@ -158,4 +158,4 @@ def _pixel_engine(maker: EngineMaker) -> bytes | None:
 def kernel_cache(maker: EngineMaker, gpu: GpuIdentity) -> tuple[str, dict[str, str]]:
     """Name and description of the file with compiled kernels."""
     library = f"{maker.library.flavour.name} {maker.library.version}"
-    return f"kernels_{library}_{gpu.name}.cache".replace(" ", "-"), {"library": library, "gpu": str(gpu)}
+    return f"kernels_{library}_{gpu.name}.cache", {"library": library, "gpu": str(gpu)}

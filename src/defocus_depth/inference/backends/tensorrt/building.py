@@ -75,7 +75,7 @@ class EngineMaker:
 
     def _build(self, key: EngineKey, graph: Callable[[], bytes], shapes: dict[str, ShapeRange]) -> CachedEngine:
         about = {"library": key.library, "gpu": key.about["gpu"]}
-        timings = f"timing_{key.library}_{key.gpu.name}.cache".replace(" ", "-")
+        timings = f"timing_{key.library}_{key.gpu.name}.cache"
         with self.cache.building(key):
             options = BuildOptions(shapes, self.workspace_bytes, self.cache.load_notes(timings, about), self.progress)
             plan = build_plan(self.library, graph(), options)

@@ -49,7 +49,7 @@ class EngineKey:
     def stem(self) -> str:
         """The file's name without suffix."""
         parts = (self.graph_sha256[:12], self.precision, self.size, self.library, self.gpu.name, self.gpu.capability)
-        return "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", part) for part in parts)
+        return "_".join(map(_for_a_file, parts))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class EngineCache:
     def load_notes(self, name: str, about: dict[str, str]) -> bytes:
         """A timing or runtime cache of the library; empty where there is none to be trusted: it only saves time."""
         try:
-            found = read_trusted(self.folder / name, about)
+            found = read_trusted(self.notes_path(name), about)
         except BackendError:
             return b""
         return b"" if found is None else found[0]
@@ -106,7 +106,11 @@ class EngineCache:
     def store_notes(self, name: str, about: dict[str, str], content: bytes) -> None:
         """Keep a timing or runtime cache."""
         make_private_folder(self.folder)
-        write_trusted(self.folder / name, content, about, {})
+        write_trusted(self.notes_path(name), content, about, {})
+
+    def notes_path(self, name: str) -> Path:
+        """The file of such a cache, there or not. GPUs have names like `Quadro RTX 6000/8000`."""
+        return self.folder / _for_a_file(name, kept="_")
 
     @contextlib.contextmanager
     def building(self, key: EngineKey) -> Iterator[None]:
@@ -124,6 +128,10 @@ class EngineCache:
                 yield
         except Timeout as error:
             raise BackendError(f"{lock}: expected another process to have built the engine by now") from error
+
+
+def _for_a_file(text: str, kept: str = "") -> str:
+    return re.sub(rf"[^A-Za-z0-9.{kept}]+", "-", text)
 
 
 def default_folder() -> Path:
