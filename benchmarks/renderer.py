@@ -10,6 +10,7 @@ faster.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ from defocus_depth.errors import BackendUnavailableError
 SPEED_UP = 20.0
 TWIN_SIZE = (48, 64)  # (height, width) px
 SIZES = (TWIN_SIZE, (240, 320))
+GPU_SIZES = (*SIZES, (480, 640))  # a GPU is not busy with the small ones
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def cases(cuda: bool) -> list[Case]:
         for engine in ("torch", "cpu")
         if engine == "cpu" or size == TWIN_SIZE
     ]
-    return found + [Case("gsplat", "gaussians", "alpha", *size) for size in SIZES if cuda]
+    return found + [Case("gsplat", "gaussians", "alpha", *size) for size in GPU_SIZES if cuda]
 
 
 def time_cases(wanted: list[Case], rounds: int) -> list[Timing]:
@@ -132,8 +134,17 @@ def too_slow(timings: list[Timing]) -> list[Timing]:
     return [one for one in timings if one.case.engine == "cpu" and one.speed_up is not None and one.speed_up < SPEED_UP]
 
 
-def _show(timings: list[Timing]) -> None:
-    table = Table(title="renderer, forward + backward")
+def _machine() -> dict[str, str | int | None]:
+    """What the figures hold for: CPU threads, and the card where one is."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+
+
+def _show(timings: list[Timing], machine: dict[str, str | int | None]) -> None:
+    where = f"{machine['threads']} of {machine['cpus']} CPUs, GPU: {machine['gpu'] or 'none'}"
+    table = Table(title=f"renderer, forward + backward ({where})")
     for heading in ("engine", "splats", "mode", "size", "ms", "s per megapixel", "x torch twin"):
         table.add_column(heading, justify="right")
     for one in timings:
@@ -156,8 +167,9 @@ def run(options: Options) -> int:
     except BackendUnavailableError as error:
         print(f"gsplat left out: {error}", file=sys.stderr)
         timings = time_cases(cases(False), options.rounds)
-    _show(timings)
-    write_json(options.json, {"timings": [asdict(one) for one in timings]})
+    machine = _machine()
+    _show(timings, machine)
+    write_json(options.json, {"machine": machine, "timings": [asdict(one) for one in timings]})
     for one in too_slow(timings):
         print(
             f"expected {SPEED_UP:g} times the torch twin's speed, got {one.speed_up:.1f}: {one.case}", file=sys.stderr

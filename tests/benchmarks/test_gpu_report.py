@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,46 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import gpu_report  # noqa: E402
+from gpu_report import Step  # noqa: E402
+
+PYTHON = [sys.executable, "-c"]
 
 
 def test_every_step_is_reported_and_failures_are_counted(capsys: pytest.CaptureFixture[str]):
-    python = [sys.executable, "-c"]
-    failed = gpu_report.report([("Good", [*python, "print('all well')"]), ("Bad", [*python, "raise SystemExit(3)"])])
+    good, bad = [*PYTHON, "print('all well')"], [*PYTHON, "raise SystemExit(3)"]
+    failed = gpu_report.report([Step("Good", good), Step("Bad", bad), Step("Note", bad, verdict=False)])
     shown = capsys.readouterr().out
     assert failed == 1
-    assert "### Good: passed\n\n```\nall well\n```" in shown and "### Bad: FAILED (3)" in shown
-    assert "1 of 2 steps passed" in shown and "GPU: " in shown and "Versions: " in shown
+    assert "### Good: passed, 0 s\n\n```\nall well\n```" in shown
+    assert "### Bad: FAILED (3), " in shown and "### Note: done (3), " in shown
+    assert "2 of 3 steps passed" in shown and "GPU: " in shown and "Versions: defocus_depth 0" in shown
 
 
-def test_tests_that_need_a_gpu_exist_and_are_asked_for():
-    (tests,) = [command for title, command in gpu_report.steps() if title == "Tests"]
-    assert tests[-1] == "gpu or tensorrt"
-    assert "pytest.mark.tensorrt" in (ROOT / "tests/inference/backends/tensorrt/test_on_device.py").read_text()
+def test_a_step_that_hangs_is_ended_with_its_children_and_what_it_said_is_kept(capsys: pytest.CaptureFixture[str]):
+    child = f"import subprocess, sys; print('started', flush=True); subprocess.run([{sys.executable!r}, '-c', "
+    start = time.monotonic()
+    hanging = Step("Hangs", [*PYTHON, child + "'import time; time.sleep(600)'])"])
+    assert gpu_report.report([hanging, Step("Next", [*PYTHON, "print('goes on')"])], limit_s=3) == 1
+    shown = capsys.readouterr().out
+    assert "### Hangs: FAILED (not done after 3 s)" in shown and "started" in shown and "goes on" in shown
+    assert time.monotonic() - start < 300
+
+
+def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
+    commands = {step.title: step.command for step in gpu_report.steps(tmp_path)}
+    assert "gpu or tensorrt" in commands["Tests"]
+    asked = {name for title in ("gsplat parity", "Tests") for name in commands[title]}
+    assert {
+        "tests/training/splatting/test_gsplat_engine.py",
+        "tests/inference/backends/tensorrt/test_on_device.py",
+        "tests/inference/backends/test_torch_backend.py",
+    } <= asked
+    assert not any("tests/ros" in name for name in asked)  # they need more than a GPU
+    timed = commands["Timings, torch"]
+    assert timed[timed.index("--model") + 1] == str(tmp_path / "released.onnx") and "torch_cuda" in timed
+    assert commands["Renderer"][1].endswith("benchmarks/renderer.py")
+
+
+def test_without_torch_and_pytest_what_a_robot_has_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu_report, "find_spec", lambda name: None)
+    assert [step.title for step in gpu_report.steps(tmp_path)] == ["Engines", "Timings", "Backends"]

@@ -25,7 +25,9 @@ def renderer(monkeypatch):
 def test_every_engine_draws_every_case(renderer, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(renderer, "SPEED_UP", 0.0)
     assert renderer.run(renderer.Options(rounds=1, json=tmp_path / "f.json")) == 0
-    timings = json.loads((tmp_path / "f.json").read_text())["timings"]
+    written = json.loads((tmp_path / "f.json").read_text())
+    assert written["machine"].keys() == {"cpus", "threads", "gpu"}
+    timings = written["timings"]
     cpu = [one for one in timings if one["case"]["engine"] == "cpu"]
     assert {(one["case"]["splats"], one["case"]["mode"]) for one in cpu} == {
         ("pixels", "coverage"),
