@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch")
 
 RequestMaker = Callable[..., BackendRequest]
 Inputs = Callable[..., tuple[np.ndarray, np.ndarray]]
-LOADS, LOADING_S = 1000, 30.0  # a program is loaded as often as the time allows, at most so many times
+LOADS, LOADING_S = 1000, 20.0  # a program is loaded as often as the time allows, at most so many times
 SETTLED_AFTER = 20  # loads after which torch's and the driver's own pools are as large as they get
 LEAK_BYTES = 16 << 20
 
@@ -205,10 +205,15 @@ def test_closing_returns_the_devices_memory_to_the_driver(
 gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 
+@pytest.fixture(scope="module")
+def larger_program() -> bytes:
+    return exported(Convolutional())
+
+
 @pytest.fixture
-def convolutional(model: Path) -> Path:
+def convolutional(model: Path, larger_program: bytes) -> Path:
     """The tiny model whose exported program is another, larger network."""
-    model.with_suffix(".pt2").write_bytes(exported(Convolutional()))
+    model.with_suffix(".pt2").write_bytes(larger_program)
     _name_program(model)
     return model
 

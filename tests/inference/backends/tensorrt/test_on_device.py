@@ -36,7 +36,7 @@ from defocus_depth.types import LensParameters
 
 RequestMaker = Callable[..., BackendRequest]
 ROBOT = LensParameters(focal_length_m=0.008, f_number=1.4, pixel_pitch_m=6e-6, image_width_px=320)
-LOADS, LOADING_S = 1000, 30.0  # an engine is loaded as often as the time allows, at most so many times
+LOADS, LOADING_S = 1000, 25.0  # an engine is loaded as often as the time allows, at most so many times
 SETTLED_AFTER = 20  # loads after which the driver's and the library's own pools are as large as they get
 LEAK_BYTES = 16 << 20
 
