@@ -165,9 +165,11 @@ def _run(command: list[str], limit_s: float) -> tuple[int, str]:
         try:
             code = started.wait(limit_s)
         except subprocess.TimeoutExpired:
-            os.killpg(started.pid, signal.SIGKILL)
-            started.wait()
             code = TIMED_OUT
+        finally:  # also where the report itself is interrupted
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
         output.seek(0)
         return code, output.read()
 
@@ -179,6 +181,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="timed rounds of each backend")
     parser.add_argument("--skip", nargs="*", default=(), metavar="TITLE", help="steps to leave out")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as scratch:
         chosen = [step for step in steps(Path(scratch), options.rounds) if step.title not in options.skip]
         return 1 if report(chosen, options.limit_s) else 0

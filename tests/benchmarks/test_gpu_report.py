@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -55,3 +57,23 @@ def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
 def test_without_torch_and_pytest_what_a_robot_has_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gpu_report, "find_spec", lambda name: None)
     assert [step.title for step in gpu_report.steps(tmp_path)] == ["Engines", "Timings", "Backends"]
+
+
+def test_an_interrupted_report_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    noted = tmp_path / "pid"
+    child = f"import os, pathlib, time; pathlib.Path({str(noted)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    waited = subprocess.Popen.wait
+
+    def interrupted(self: subprocess.Popen, timeout: float | None = None) -> int:
+        if timeout is None:
+            return waited(self)
+        while not (noted.is_file() and noted.read_text()):
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    monkeypatch.setattr(gpu_report, "NVIDIA_SMI", ["no such program"])
+    with pytest.raises(KeyboardInterrupt):
+        gpu_report.report([Step("Sleeps", [*PYTHON, child])])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)
