@@ -19,7 +19,7 @@ from .photometric import PhotometricPair
 from .pool import SRGB_TO_LINEAR
 from .stack_bank import StackBank
 
-BATCHES_PER_LOOK = 100
+BATCHES_PER_LOOK = 50
 """Batches between looks for new shards."""
 QUARTER = 0.25
 """A pixel of a reduced picture is the mean of four samples, this far from its centre."""

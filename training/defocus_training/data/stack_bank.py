@@ -14,7 +14,7 @@ from defocus_depth.errors import ConfigError
 from .crops import Supervision, usable_frames
 from .pool import Shard, read_shard, shard_paths
 
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 8
 """Shards taken in by one look for new ones: training waits while they are copied."""
 
 
