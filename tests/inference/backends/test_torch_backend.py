@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import time
 import weakref
@@ -182,6 +183,18 @@ def test_captured_program_computes_from_each_input_anew():
     assert cuda.replays == 2
 
 
+def test_captured_program_keeps_its_weights_as_long_as_it_may_run():
+    program = Tiny()
+    held = weakref.ref(program)
+    run = captured(fake_torch(FakeCuda()), program, [(1, 3, 64, 96), (1, 2)])
+    del program
+    gc.collect()
+    assert isinstance(run, _CudaGraph) and held() is not None
+    del run
+    gc.collect()
+    assert held() is None
+
+
 def test_program_that_cannot_be_captured_runs_as_it_is(caplog: pytest.LogCaptureFixture):
     program = Tiny()
     with caplog.at_level(logging.INFO):
@@ -236,6 +249,21 @@ def test_devices_agree_within_the_gate_on_every_image(
 def test_on_a_gpu_the_program_runs_as_a_cuda_graph(convolutional: Path, request_for: RequestMaker):
     backend = load_backend("torch_cuda", request_for(convolutional))
     assert isinstance(backend, TorchBackend) and isinstance(backend._program, _CudaGraph)
+    backend.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_memory_that_others_allocate_is_not_the_programs(
+    convolutional: Path, request_for: RequestMaker, inputs: Inputs
+):
+    backend = load_backend("torch_cuda", request_for(convolutional))
+    expected = {name: values.copy() for name, values in backend.run(*inputs()).items()}
+    gc.collect()  # what nobody holds any more is free to be taken
+    taken = [torch.full((size,), torch.nan, device="cuda") for size in (64, 4096, 1 << 18, 1 << 19) for _ in range(64)]
+    for name, values in backend.run(*inputs()).items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+    assert len(taken) == 256
     backend.close()
 
 

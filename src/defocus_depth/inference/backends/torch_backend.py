@@ -3,6 +3,9 @@
 The program is `(image, lens) -> (defocus, depth, coc, inv_depth_scale, confidence)` (a mapping by these names is
 taken as well) with height and width dynamic. It needs no model class. Only a file whose hash the sidecar names is
 loaded. torch itself is imported only once that file has been found: it costs seconds and hundreds of megabytes.
+
+Its f32 is float32 by torch's own settings, which let cuDNN's convolutions round the factors of products to TF32, as
+TensorRT and ONNX Runtime do with f32 on a GPU: `fidelity` allows for it.
 """
 
 from __future__ import annotations
@@ -82,6 +85,7 @@ class _CudaGraph:
     """Without it the launches of hundreds of small kernels take longer than the kernels."""
 
     def __init__(self, torch: Any, program: Callable[..., Any], shapes: Sequence[tuple[int, ...]]) -> None:
+        self._program = program  # the graph knows the weights by address only: dropped, others would write over them
         with torch.inference_mode():
             self._inputs = [torch.full(shape, 0.5, device="cuda") for shape in shapes]
             self._warm_up(torch, program)
