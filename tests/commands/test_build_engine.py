@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,7 @@ from defocus_depth.errors import BackendError, BackendUnavailableError
 from defocus_depth.inference import load_artifact
 from defocus_depth.inference.backends.tensorrt import adapter
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
+from defocus_depth.inference.backends.tensorrt.device import GpuIdentity
 
 
 def build(*arguments: object) -> int:
@@ -89,6 +92,36 @@ def test_nothing_is_called_verified_that_was_not_run(tiny_model: Path, tmp_path:
     assert header["notes"]["verified"] is False
 
 
+@pytest.fixture
+def hopper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose GPU is none of those that TensorRT for RTX is for, and without TensorRT itself."""
+    gpu = SimpleNamespace(identity=GpuIdentity("NVIDIA H100", "9.0"), close=lambda: None)
+    monkeypatch.setattr(build_engine, "open_gpu", lambda: gpu)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+
+def test_no_engine_is_built_for_a_gpu_that_cannot_run_it(tiny_model: Path, tmp_path: Path, hopper, capsys):
+    pytest.importorskip("tensorrt_rtx")
+    assert build(tiny_model, "--out", tmp_path / "engines") == 2
+    (told,) = capsys.readouterr().err.strip().splitlines()
+    assert "tensorrt: cannot be imported" in told
+    assert "expected a GPU of compute capability 8.0, 8.6" in told and "got 9.0 (NVIDIA H100)" in told
+    assert "--flavour tensorrt_rtx builds for other machines" in told
+    assert not (tmp_path / "engines").exists()
+
+
+def test_by_name_engines_are_built_for_other_machines(tiny_model: Path, tmp_path: Path, hopper, capsys):
+    pytest.importorskip("tensorrt_rtx")
+    written = tmp_path / "built.json"
+    arguments = ["--flavour", "tensorrt_rtx", "--sizes", "96x64", "--json", written]
+    assert build(tiny_model, "--out", tmp_path / "engines", *arguments) == 0
+    figures = json.loads(written.read_text())
+    assert figures["gpu"] == "NVIDIA H100, 9.0"
+    assert [(row["verified"], row["problem"]) for row in figures["engines"]] == [(False, ""), (False, "")]
+    shown = capsys.readouterr().out
+    assert "Not for this machine's GPU (tensorrt_rtx " in shown and "Copy these engines to where they run" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -102,6 +135,6 @@ def test_nothing_is_called_verified_that_was_not_run(tiny_model: Path, tmp_path:
 def test_bad_usage_is_one_line(
     arguments: list[str], message: str, tiny_model: Path, no_gpu, tmp_path: Path, monkeypatch, capsys
 ):
-    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     assert build(tiny_model, "--out", tmp_path, *arguments) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]

@@ -36,7 +36,7 @@ class Options:
     out: Path | None = None
     """Folder for the engines; by default the one where the node looks for them."""
     flavour: Literal["tensorrt", "tensorrt_rtx"] | None = None
-    """Library to build for; by default the first whose builder loads."""
+    """Library to build for; by default the first whose builder loads and whose engines this machine's GPU can run."""
     precisions: tuple[Literal["f32", "f16", "int8"], ...] = ()
     """Precisions to build; by default all for which the model has a graph."""
     sizes: tuple[str, ...] = ()
@@ -69,9 +69,10 @@ class Built:
 def run(options: Options) -> int:
     """Build, compare with the CPU where a GPU is, print a table; 1 when an engine was not built or is refused."""
     artifact = load_artifact(options.model)
-    library = _library(options.flavour)
-    requests = list(_requests(artifact, options, library.flavour.name))
     gpu, no_gpu = _gpu()
+    library = _library(options.flavour, gpu)
+    requests = list(_requests(artifact, options, library.flavour.name))
+    unsupported = _unsupported(library, gpu)
     cache = EngineCache(options.out)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
@@ -81,25 +82,43 @@ def run(options: Options) -> int:
         def show(phase: str, done: int, steps: int) -> None:
             bar.update(task, description=phase, completed=done, total=steps)
 
-        maker = EngineMaker(library, cache, gpu, options.workspace_mb * _MEBIBYTE, show)
+        runs_on = None if unsupported else gpu
+        maker = EngineMaker(library, cache, runs_on, options.workspace_mb * _MEBIBYTE, show)
         built = [_timed(maker.pixel_key(), cache, lambda: _build_pixels(maker))]
         for request, precision in requests:
             key = maker.network_key(request, precision)
             built.append(_timed(key, cache, lambda r=request, p=precision: _build_network(maker, r, p)))
-    _print(library, cache, built, no_gpu)
+    _print(library, cache, built, _where_they_run(no_gpu, unsupported))
     _print_missing_variants(artifact)
     write_json(options.json, _figures(library, gpu, cache, built))
     return EXIT_NEGATIVE if any(one.problem for one in built) else EXIT_OK
 
 
-def _library(flavour: str | None) -> Library:
+def _library(flavour: str | None, gpu: GpuIdentity | None) -> Library:
+    """The one asked for; else the first that loads and, where a GPU is, has engines for it."""
+    if flavour is not None:
+        return import_library(FLAVOURS[flavour])
     reasons = []
-    for name in (flavour,) if flavour else FLAVOURS:
+    for name in FLAVOURS:
         try:
-            return import_library(FLAVOURS[name])
+            library = import_library(FLAVOURS[name])
         except BackendUnavailableError as error:
             reasons.append(str(error))
+            continue
+        if not (refusal := _unsupported(library, gpu)):
+            return library
+        reasons.append(f"{refusal}; --flavour {name} builds for other machines")
     raise BackendUnavailableError("; ".join(reasons))
+
+
+def _unsupported(library: Library, gpu: GpuIdentity | None) -> str:
+    """Why the library's engines do not run on the GPU; empty where they do, or where there is none."""
+    try:
+        if gpu is not None:
+            library.require_support(gpu)
+    except BackendUnavailableError as error:
+        return str(error)
+    return ""
 
 
 def _gpu() -> tuple[GpuIdentity | None, str]:
@@ -156,7 +175,17 @@ def _build_network(maker: EngineMaker, request: BackendRequest, precision: Preci
     return True
 
 
-def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str) -> None:
+def _where_they_run(no_gpu: str, unsupported: str) -> str:
+    """What keeps the engines from running here, in words; empty where nothing does."""
+    then = "each is compared with the CPU when it is first loaded there."
+    if no_gpu:
+        return f"No driver here ({no_gpu}). Running these engines needs an NVIDIA driver and GPU; {then}"
+    if unsupported:
+        return f"Not for this machine's GPU ({unsupported}). Copy these engines to where they run; {then}"
+    return ""
+
+
+def _print(library: Library, cache: EngineCache, built: list[Built], remark: str) -> None:
     table = Table(title=f"{library.flavour.name} {library.version}")
     table.add_column("precision")
     table.add_column("size")
@@ -167,12 +196,8 @@ def _print(library: Library, cache: EngineCache, built: list[Built], no_gpu: str
         table.add_row(one.precision, one.size, f"{one.mebibytes:.1f}", f"{one.seconds:.1f}", _verdict(one))
     console = Console(markup=False, highlight=False)
     console.print(table)
-    if no_gpu:
-        console.print(
-            f"No driver here ({no_gpu}). Running these engines needs an NVIDIA driver and GPU; "
-            "each is compared with the CPU when it is first loaded there.",
-            soft_wrap=True,
-        )
+    if remark:
+        console.print(remark, soft_wrap=True)
     if cache.folder != default_folder():
         where = f"The node looks for engines in {default_folder()}: export {FOLDER_VARIABLE}={cache.folder.resolve()}"
         console.print(where, soft_wrap=True)

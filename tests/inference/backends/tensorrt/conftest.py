@@ -181,6 +181,7 @@ class FakeTensorRt(ModuleType):
             STRONGLY_TYPED = 1
             INPUT, OUTPUT = "input", "output"
             WHOLE_GRAPH_CAPTURE = "whole graph"
+            __members__ = dict.fromkeys(("NONE", "CURRENT", "SM120", "SM75", "SM80", "SM86", "SM89"))
 
         class Port:
             def __init__(self, name: str) -> None:
@@ -333,7 +334,7 @@ class FakeTensorRt(ModuleType):
         self.ILogger, self.IProgressMonitor = ILogger, IProgressMonitor
         self.Builder, self.OnnxParser, self.Runtime = Builder, OnnxParser, Runtime
         self.NetworkDefinitionCreationFlag = self.MemoryPoolType = self.TensorIOMode = Enumeration
-        self.CudaGraphStrategy = Enumeration
+        self.CudaGraphStrategy = self.ComputeCapability = Enumeration
 
     @staticmethod
     def nptype(dtype: str) -> np.dtype:

@@ -11,10 +11,12 @@ import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError
 from defocus_depth.inference import BackendRequest, load_backend, load_estimator
+from defocus_depth.inference.backends import registry
 from defocus_depth.inference.backends.tensorrt import loading
 from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT, import_library
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
+from defocus_depth.inference.backends.tensorrt.device import GpuIdentity
 from defocus_depth.types import LensParameters
 
 RequestMaker = Callable[..., BackendRequest]
@@ -265,6 +267,35 @@ def test_without_the_library_or_a_driver_the_error_says_what_to_do(
     monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
     with pytest.raises(BackendUnavailableError, match="tensorrt: expected its Python package, .* comes with JetPack"):
         load_backend("tensorrt", request_for(tiny_model))
+
+
+HOPPER = GpuIdentity("NVIDIA H100 80GB HBM3", "9.0")
+
+
+def test_a_gpu_the_library_is_not_for_is_refused_before_anything_is_built(
+    tiny_model: Path, request_for: RequestMaker, engines: Path, rtx, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rtx.gpu, "identity", HOPPER)
+    with pytest.raises(BackendUnavailableError) as refusal:
+        load_backend("tensorrt_rtx", request_for(tiny_model))
+    assert str(refusal.value) == (
+        "tensorrt_rtx 10.3.0: expected a GPU of compute capability 8.0, 8.6, 8.9, 12.0 or newer, got 9.0 "
+        "(NVIDIA H100 80GB HBM3): use TensorRT itself (tensorrt), onnxruntime_gpu or torch_cuda"
+    )
+    assert rtx.built == [] and not engines.exists() and rtx.gpu.users == 0
+
+
+def test_auto_falls_through_on_such_a_gpu_and_sends_nobody_to_build_for_it(
+    tiny_model: Path, request_for: RequestMaker, engines, rtx, monkeypatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(rtx.gpu, "identity", HOPPER)
+    registry._log_once.cache_clear()
+    with caplog.at_level(logging.INFO):
+        assert load_backend("auto", request_for(tiny_model)).name == "openvino"
+    (told,) = [
+        record.getMessage() for record in caplog.records if "backend tensorrt_rtx not used" in record.getMessage()
+    ]
+    assert "expected a GPU of compute capability" in told and "build-engine" not in told and "\n" not in told
 
 
 def build_all(model: Path, request_for: RequestMaker, trt) -> None:

@@ -106,6 +106,24 @@ def test_tensorrt_proper_is_built_for_one_gpu(tmp_path: Path, request_for, tiny_
 GPUS = (GpuIdentity("Orin", "8.7"), GpuIdentity("NVIDIA RTX 4000", "8.7"), GpuIdentity("Orin", "8.9"))
 
 
+@pytest.mark.parametrize("capability", ["8.0", "8.6", "8.9", "12.0", "12.1", "13.0"])
+def test_gpus_that_tensorrt_rtx_names_and_newer_ones_are_supported(capability: str, rtx_library: Library):
+    rtx_library.require_support(GpuIdentity("one", capability))
+
+
+@pytest.mark.parametrize("capability", ["7.5", "8.7", "9.0", "10.0"])
+def test_other_gpus_are_not(capability: str, rtx_library: Library):
+    """Turing has to be asked for; Orin, Hopper and data-centre Blackwell are TensorRT's own."""
+    with pytest.raises(
+        BackendUnavailableError, match=rf"expected .* 8\.0, 8\.6, .* or newer, got {capability} \(one\)"
+    ):
+        rtx_library.require_support(GpuIdentity("one", capability))
+
+
+def test_tensorrt_itself_refuses_gpus_on_its_own(trt):
+    import_library(TENSORRT).require_support(GpuIdentity("Orin", "8.7"))
+
+
 def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
     with pytest.raises(BackendUnavailableError, match="tensorrt: cannot be imported .*: comes with JetPack"):

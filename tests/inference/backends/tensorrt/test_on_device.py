@@ -9,6 +9,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def gpu() -> Iterator[Gpu]:
 def flavour(request: pytest.FixtureRequest) -> str:
     if find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
+    library = import_library(FLAVOURS[request.param])
+    with closing(open_gpu()) as opened:
+        try:
+            library.require_support(opened.identity)
+        except BackendUnavailableError as error:
+            pytest.skip(str(error))
     return request.param
 
 

@@ -3,7 +3,7 @@
 | | tensorrt 10 | tensorrt 11 | tensorrt_rtx 1 |
 | --- | --- | --- | --- |
 | strongly typed networks | by flag | always | always |
-| engines run on | the GPU model they were built on | the same | every GPU from Ampere on |
+| engines run on | the GPU model they were built on | the same | every GPU of the capabilities it names, or newer |
 | builds without a GPU | no | no | yes |
 | kernels timed while building, kept in a timing cache | yes | yes | no |
 | kernels compiled at load, kept in a runtime cache | no | no | yes |
@@ -20,9 +20,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from ....errors import BackendUnavailableError
+from .device import GpuIdentity
 
 _LOG = logging.getLogger(__name__)
 _REMEMBERED_PROBLEMS = 4
+_OLDEST_BY_DEFAULT = (8, 0)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,32 @@ class Library:
         """For `create_network`: types as the graph gives them. TensorRT 10 must be told, later ones know no other."""
         flag = getattr(self.trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
         return 0 if flag is None else 1 << int(flag)
+
+    @property
+    def capabilities(self) -> list[tuple[int, int]]:
+        """Compute capabilities (major, minor), rising, on which portable engines run; newer ones are taken as well.
+
+        TensorRT for RTX names those it has kernels for. What is older than Ampere it names too, but builds for only
+        when asked to (https://docs.nvidia.com/deeplearning/tensorrt-rtx/latest/inference-library/cpu-engines.html).
+        """
+        named = [name[2:] for name in self.trt.ComputeCapability.__members__ if name.startswith("SM")]
+        return sorted(pair for pair in (divmod(int(digits), 10) for digits in named) if pair >= _OLDEST_BY_DEFAULT)
+
+    def require_support(self, gpu: GpuIdentity) -> None:
+        """Refuse, before anything is built, with a BackendUnavailableError a GPU that runs none of its engines.
+
+        Engines that are not portable are built on the GPU itself: there the builder refuses, at once.
+        """
+        if not self.flavour.portable:
+            return
+        major, minor = map(int, gpu.capability.split("."))
+        supported = self.capabilities
+        if (major, minor) not in supported and (major, minor) < supported[-1]:
+            wanted = ", ".join(f"{one}.{other}" for one, other in supported)
+            raise BackendUnavailableError(
+                f"{self.flavour.name} {self.version}: expected a GPU of compute capability {wanted} or newer, got "
+                f"{gpu.capability} ({gpu.name}): use TensorRT itself (tensorrt), onnxruntime_gpu or torch_cuda"
+            )
 
     def timing_cache(self, config: Any, content: bytes) -> Any:
         """The measurements of kernels that builds with `config` share; None where building measures nothing."""

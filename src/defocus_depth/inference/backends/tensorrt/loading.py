@@ -22,7 +22,8 @@ def load_flavour(request: BackendRequest, flavour: Flavour) -> TensorRtBackend:
     """The fastest engine of the model that is faithful. Where none is built, one is built if the request allows it.
 
     Raises:
-        BackendUnavailableError: library, driver or GPU are missing, or no engine can be had.
+        BackendUnavailableError: library, driver or GPU are missing, the library is not for this GPU, or no engine
+            can be had.
         ModelError: a graph is missing, or another than the sidecar's.
     """
     require_installed(flavour)
@@ -31,7 +32,9 @@ def load_flavour(request: BackendRequest, flavour: Flavour) -> TensorRtBackend:
     except BackendUnavailableError as error:
         raise BackendUnavailableError(f"{flavour.name}: {error}") from error
     try:
-        maker = EngineMaker(import_library(flavour), EngineCache(), gpu.identity)
+        library = import_library(flavour)
+        library.require_support(gpu.identity)
+        maker = EngineMaker(library, EngineCache(), gpu.identity)
         return EngineLoader(request, maker, gpu.identity).load()
     finally:
         gpu.close()

@@ -66,6 +66,7 @@ RUN: Members = {
 """What running an engine touches, in both flavours, TensorRT's lean runtime included."""
 
 RTX_ONLY: Members = {
+    "ComputeCapability.__members__": None,
     "CudaGraphStrategy.WHOLE_GRAPH_CAPTURE": None,
     "ICudaEngine.create_execution_context": 1,
     "ICudaEngine.create_runtime_config": 0,
@@ -75,7 +76,7 @@ RTX_ONLY: Members = {
     "IRuntimeConfig.cuda_graph_strategy": None,
     "IRuntimeConfig.set_runtime_cache": 1,
 }
-"""What TensorRT for RTX alone has: kernels compiled at load are kept, contexts capture their own CUDA graphs."""
+"""What TensorRT for RTX alone has: the GPUs it is for, kernels compiled at load and kept, contexts with CUDA graphs."""
 
 TENSORRT_10_ONLY: Members = {"NetworkDefinitionCreationFlag.STRONGLY_TYPED": None}
 """What TensorRT 10 needs and later versions ignore or leave out: looked for, not expected."""
