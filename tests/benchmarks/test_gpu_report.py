@@ -47,6 +47,8 @@ def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
         "tests/training/splatting/test_gsplat_engine.py",
         "tests/inference/backends/tensorrt/test_on_device.py",
         "tests/inference/backends/test_torch_backend.py",
+        "tests/training/fitting/test_fit.py",
+        "tests/training/data/test_torch_blur.py",
     } <= asked
     assert not any("tests/ros" in name for name in asked)  # they need more than a GPU
     timed = commands["Timings, torch"]
@@ -57,6 +59,32 @@ def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
 def test_without_torch_and_pytest_what_a_robot_has_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gpu_report, "find_spec", lambda name: None)
     assert [step.title for step in gpu_report.steps(tmp_path)] == ["Engines", "Timings", "Backends"]
+
+
+def test_where_torch_is_missing_no_test_that_imports_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu_report, "find_spec", lambda name: None if name == "torch" else object())
+    commands = {step.title: step.command for step in gpu_report.steps(tmp_path)}
+    assert "gsplat parity" not in commands and "Renderer" not in commands
+    assert not any("tests/training" in name for name in commands["Tests"])
+
+
+@pytest.mark.parametrize("cuda", ["cu12", "cu13"])
+def test_either_package_of_tensorrt_for_rtx_is_named(cuda: str, monkeypatch: pytest.MonkeyPatch):
+    def version(name: str) -> str:
+        if name != f"tensorrt_rtx_{cuda}":
+            raise gpu_report.PackageNotFoundError(name)
+        return "1.7.1"
+
+    monkeypatch.setattr(gpu_report, "version", version)
+    assert gpu_report._versions().endswith(f", tensorrt_rtx_{cuda} 1.7.1")
+
+
+def test_every_test_that_wants_a_cuda_device_is_marked():
+    """Without the mark `make test-gpu` leaves it out, and nobody runs it."""
+    condition = "skipif(not torch.cuda." + "is_available()"
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    unmarked = [name for name, text in texts.items() if text.count(condition) > text.count("pytest.mark.gpu")]
+    assert unmarked == []
 
 
 def test_an_interrupted_report_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,8 @@ from defocus_training.data.layered_scene import random_scene
 from defocus_training.data.procedural import ProceduralOptions, generate_stack, render_layers
 from defocus_training.data.torch_blur import fastest_renderer, gather_blur_frames, render_on
 
-GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="expected a CUDA device"))
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+GPU = pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])
 DEVICES = ["cpu", GPU]
 
 

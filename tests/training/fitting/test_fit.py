@@ -162,7 +162,8 @@ def test_gsplat_without_cuda_says_what_to_do(simulated: Simulated, monkeypatch: 
         fit_capture(read_capture(simulated.path), FitOptions(engine="gsplat"))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gsplat_fits_about_as_well(simulated: Simulated, fitted: Fit) -> None:
     fit = fit_capture(read_capture(simulated.path), replace(QUICK, engine="gsplat"))
     frame = load_image(read_stack(simulated.path), 2)
