@@ -45,6 +45,17 @@ def test_signals_end_an_active_node_cleanly(number: signal.Signals, tiny_model: 
     assert "Traceback" not in text and "ERROR" not in text, text
 
 
+def test_the_log_says_once_why_auto_did_not_take_a_faster_backend(tiny_model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    process = start("autostart:=true", "lens_file:=robot", f"model:={tiny_model}", output=output)
+    try:
+        wait_for("(active)", output, process)
+    finally:
+        process.kill()
+    lines = [line for line in output.read_text().splitlines() if "[depth]: backend torch_cuda not used: " in line]
+    assert len(lines) == 1 and lines[0].startswith("[INFO]"), output.read_text()
+
+
 def test_bad_parameters_end_the_executable_with_one_line(tmp_path: Path) -> None:
     output = tmp_path / "output"
     process = start("min_confidence:=7.0", output=output)

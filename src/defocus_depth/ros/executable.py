@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.utilities import ok, try_shutdown
 
 from ..errors import DefocusDepthError
+from .log_bridge import library_log_in
 
 EXIT_OK, EXIT_BAD_INPUT = 0, 2
 NodeType = TypeVar("NodeType", bound=Node)
@@ -34,11 +35,12 @@ def run_node(
     try:
         rclpy.init(args=args)
         node = create()
-        if start:
-            start(node)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
+        with library_log_in(node.get_logger()):
+            if start:
+                start(node)
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except DefocusDepthError as error:
