@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
 from defocus_depth.inference import INPUT_NAMES, OUTPUT_NAMES, BackendRequest
+from defocus_depth.inference.backends.base import graph_path
 from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT, Library, import_library
-from defocus_depth.inference.backends.tensorrt.builder import BuildOptions, ShapeRange, Tensor, build_plan
+from defocus_depth.inference.backends.tensorrt.builder import BuildOptions, ShapeRange, Tensor, _profile, build_plan
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker, precisions_to_try
-from defocus_depth.inference.backends.tensorrt.cache import ANY_GPU, EngineCache
+from defocus_depth.inference.backends.tensorrt.cache import ANY_GPU, CachedEngine, EngineCache, EngineKey
 from defocus_depth.inference.backends.tensorrt.device import GpuIdentity
 from defocus_depth.inference.backends.tensorrt.pixel_graph import SHAPES, pixel_graph
 
@@ -78,6 +80,24 @@ def test_pre_processing_is_built_for_any_size(rtx_library: Library):
     assert plan.outputs == (Tensor("image", (1, 3, -1, -1), "FLOAT"),)
 
 
+def test_the_profile_is_what_was_asked_for(rtx_library: Library):
+    builder = rtx_library.trt.Builder(rtx_library.log)
+    for name, shape in SHAPES.items():
+        found = _profile(builder, SHAPES).get_shape(name)
+        assert [tuple(dims) for dims in found] == [shape.smallest, shape.usual, shape.largest]
+
+
+def test_inputs_outputs_and_types_of_the_released_model(rtx_library: Library, request_for):
+    """Reduced precision is inside the graph: what goes in and out is float32."""
+    request = request_for(None, height=128, width=160)
+    options = BuildOptions({"image": ShapeRange.fixed((1, 3, 128, 160))})
+    for precision in precisions_to_try(request, "tensorrt_rtx"):
+        plan = build_plan(rtx_library, graph_path(request, precision).read_bytes(), options)
+        assert {tensor.name: tensor.shape for tensor in plan.inputs} == {"image": (1, 3, -1, -1), "lens": (1, 2)}
+        assert [tensor.name for tensor in plan.outputs] == list(OUTPUT_NAMES)
+        assert {tensor.dtype for tensor in plan.inputs + plan.outputs} == {"FLOAT"}
+
+
 def test_every_shipped_precision_and_size_of_the_released_model(
     rtx_library: Library, tmp_path: Path, request_for: Callable[..., BackendRequest]
 ):
@@ -92,6 +112,30 @@ def test_every_shipped_precision_and_size_of_the_released_model(
             assert maker.cache.load(key) == built and not built.verified_on
             assert key.gpu == ANY_GPU and f"_{precision}_{width}x{height}_" in maker.cache.path(key).name
     assert set(INPUT_NAMES) == {"image", "lens"}
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_who_waited_for_another_process_takes_what_that_one_built(
+    trusted: bool, tmp_path: Path, request_for, tiny_model: Path, trt, monkeypatch: pytest.MonkeyPatch
+):
+    maker, request = EngineMaker(import_library(TENSORRT), EngineCache(tmp_path), GPUS[0]), request_for(tiny_model)
+    key = maker.network_key(request, "f32")
+    building = EngineCache.building
+
+    @contextmanager
+    def after_another(cache: EngineCache, wanted: EngineKey) -> Iterator[None]:
+        path = cache.store(wanted, CachedEngine(b"of another process"))
+        path.chmod(0o600 if trusted else 0o666)
+        with building(cache, wanted):
+            yield
+
+    monkeypatch.setattr(EngineCache, "building", after_another)
+    engine = maker.build_network(request, "f32").engine
+    assert (engine == b"of another process") == trusted and trt.built == ([] if trusted else ["network"])
+    monkeypatch.setattr(EngineCache, "building", building)
+    maker.build_network(request, "f32")  # asked for again, it is built again
+    assert len(trt.built) == (1 if trusted else 2)
+    assert maker.cache.load(key) is not None
 
 
 def test_tensorrt_proper_is_built_for_one_gpu(tmp_path: Path, request_for, tiny_model: Path, trt):

@@ -76,7 +76,10 @@ class EngineMaker:
     def _build(self, key: EngineKey, graph: Callable[[], bytes], shapes: dict[str, ShapeRange]) -> CachedEngine:
         about = {"library": key.library, "gpu": key.about["gpu"]}
         timings = f"timing_{key.library}_{key.gpu.name}.cache"
+        found = self.cache.written_ns(key)
         with self.cache.building(key):
+            if self.cache.written_ns(key) != found and (made := self._made_by_another(key)):
+                return made
             options = BuildOptions(shapes, self.workspace_bytes, self.cache.load_notes(timings, about), self.progress)
             plan = build_plan(self.library, graph(), options)
             built = CachedEngine(plan.engine)
@@ -84,6 +87,13 @@ class EngineMaker:
             if plan.timing_cache:
                 self.cache.store_notes(timings, about, plan.timing_cache)
         return built
+
+    def _made_by_another(self, key: EngineKey) -> CachedEngine | None:
+        """What another process built while this one waited for it; None where that is not to be trusted."""
+        try:
+            return self.cache.load(key)
+        except BackendError:
+            return None
 
     def _key(self, digest: str, precision: str, size: str) -> EngineKey:
         flavour = self.library.flavour

@@ -76,6 +76,13 @@ class EngineCache:
         """The engine's file, there or not."""
         return self.folder / f"{key.stem}.engine"
 
+    def written_ns(self, key: EngineKey) -> int:
+        """When the engine's file was written last (ns since the epoch); 0 where there is none."""
+        try:
+            return self.path(key).lstat().st_mtime_ns
+        except OSError:
+            return 0
+
     def load(self, key: EngineKey) -> CachedEngine | None:
         """The engine; None where none was built.
 
@@ -114,7 +121,7 @@ class EngineCache:
 
     @contextlib.contextmanager
     def building(self, key: EngineKey) -> Iterator[None]:
-        """While one process builds the engine others wait, then find it built.
+        """While one process builds the engine others wait: to find it built, if `written_ns` has changed.
 
         Raises:
             BackendError: it takes longer than half an hour.
