@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from defocus_depth.cli import COMMANDS as RUNTIME_COMMANDS
 from defocus_depth.commands.dispatch import main
 from defocus_depth.inference import load_artifact
 from defocus_training.cli import COMMANDS
@@ -26,6 +27,21 @@ def test_variants_of_a_copy_on_simulated_stacks(tiny_model: Path, tmp_path: Path
     assert json.loads(written.read_text()) == {"f16": variant.model_dump(mode="json")}
     assert out.with_suffix(".f16.onnx").is_file() and not tiny_model.with_suffix(".f16.onnx").exists()
     assert "AbsRel" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_released_model_in_every_precision_as_engines(tmp_path: Path):
+    """What is shipped, by the two commands that a user runs; four stacks instead of twenty."""
+    out, written = tmp_path / "released.onnx", tmp_path / "built.json"
+    assert quantise("--out", out, "--count", "4") == 0
+    for variant in load_artifact(out).sidecar.variants.values():
+        assert variant.metrics["abs_rel"] <= 1.02 * variant.metrics["f32_abs_rel"]
+    pytest.importorskip("tensorrt_rtx")
+    options = ["--flavour", "tensorrt_rtx", "--sizes", "320x256", "--out", tmp_path / "engines", "--json", written]
+    assert main("defocus_depth", RUNTIME_COMMANDS, ["build-engine", str(out), *map(str, options)]) == 0
+    built = json.loads(written.read_text())["engines"]
+    assert [one["precision"] for one in built] == ["pixels", "int8", "f16", "f32"]
+    assert all(one["problem"] == "" and one["mebibytes"] > 1 for one in built)
 
 
 @pytest.mark.parametrize(
