@@ -100,6 +100,16 @@ def test_closed_is_closed(model: Path, request_for: RequestMaker, inputs: Inputs
         backend.run(*inputs())
 
 
+def test_a_failed_inference_is_one_line(model: Path, request_for: RequestMaker, inputs: Inputs, monkeypatch):
+    def fail(*tensors: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nFor debugging consider …")
+
+    backend = load_backend("torch", request_for(model))
+    monkeypatch.setattr(backend, "_program", fail)
+    with pytest.raises(BackendError, match="^torch: inference failed: CUDA error: an illegal .* encountered$"):
+        backend.run(*inputs())
+
+
 def test_program_missing_or_not_named(model: Path, tmp_path: Path, make_tiny_model, request_for: RequestMaker):
     model.with_suffix(".pt2").unlink()
     with pytest.raises(

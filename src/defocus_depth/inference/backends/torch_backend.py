@@ -60,7 +60,8 @@ class TorchBackend:
                 maps = _by_name(self._program(*tensors))
                 return {name: values.cpu().numpy() for name, values in maps.items()}
         except (RuntimeError, AssertionError, ValueError) as error:  # AssertionError: a guard of the program
-            raise BackendError(f"{self.name}: inference failed: {error}") from error
+            reason = str(error).partition("\n")[0]  # what follows is advice to programmers
+            raise BackendError(f"{self.name}: inference failed: {reason}") from error
 
     def close(self) -> None:
         """See `Backend.close`."""
