@@ -58,8 +58,8 @@ class Fidelity:
 
 
 # float32 allows TF32 (10 bits of mantissa in products, like f16). For the released model torch on an NVIDIA H100 finds
-# at most 1.3e-4, 1.3e-4, 1.1e-4, 4e-4, 9e-4, 8e-5 in f32; the CPU, at 160x128 to 640x480 px, finds 4e-4, 6e-4, 3e-4, 7e-4,
-# 0.002, 1e-4 in f16 and 0.027, 0.031, 0.022, 0.077, 0.16, 0.012 in int8.
+# at most 1.3e-4, 1.3e-4, 1.1e-4, 4e-4, 9e-4, 8e-5 in f32; the CPU, at 160x128 to 640x480 px, finds 4e-4, 6e-4, 3e-4,
+# 7e-4, 0.002, 1e-4 in f16 and 0.027, 0.031, 0.022, 0.077, 0.16, 0.012 in int8.
 LIMITS = {
     "f32": Fidelity(0, 0.005, 0.005, 0.01, 0.05, 0.05, 0.01),
     "f16": Fidelity(0, 0.01, 0.01, 0.02, 0.1, 0.1, 0.02),
