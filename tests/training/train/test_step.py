@@ -8,13 +8,17 @@ from defocus_training.train.config import LossWeights
 from defocus_training.train.step import pair_losses
 
 
-def depth_loss(outside: list[float], standing: float, **weights: float) -> float:
-    """DepthNet's term of a pair whose second frame only is far off its target."""
+def depth_loss(
+    outside: list[float], standing: float, focus: float = 60.0, near_half: bool = False, **weights: float
+) -> float:
+    """DepthNet's term of a pair whose second frame only is far off its target; `near_half`: half of it nearer."""
     torch.manual_seed(0)
     model = DefocusModel(ModelOptions((8, 8, 8, 8), (8, 8, 8, 8))).eval()
-    focus, target = torch.tensor([[20.0, 60.0]]), torch.full((1, 1, 16, 16), 18.0)
+    foci, target = torch.tensor([[20.0, focus]]), torch.full((1, 1, 16, 16), 18.0)
+    if near_half:
+        target[..., :8] = 62.0
     flags = torch.tensor([outside]), torch.tensor([standing])
-    pair = Pair(torch.rand(1, 2, 3, 64, 64), focus, target, torch.ones_like(target), *flags)
+    pair = Pair(torch.rand(1, 2, 3, 64, 64), foci, target, torch.ones_like(target), *flags)
     with torch.no_grad():
         return float(pair_losses(model, pair, LossWeights.model_validate(weights))["depthnet"])
 
@@ -25,3 +29,18 @@ def test_frames_focused_inside_the_scene_weigh_by_what_shows_the_sign_of_their_b
     assert first_only < depth_loss([1, 0], 0.0, inside_share=0.3) < both
     assert depth_loss([1, 0], 1.0, inside_share=0, standing_share=1) == both
     assert depth_loss([1, 0], 1.0, inside_share=1, standing_share=0) == first_only
+
+
+def test_a_frame_counts_less_where_nothing_or_little_lies_beyond_its_focus() -> None:
+    """The target is 18 px everywhere: the second frame, focused at 60 px, has all of it beyond, at 10 px nothing."""
+    alone = depth_loss([1, 0], 1.0, standing_share=0)
+    assert depth_loss([1, 0], 1.0, focus=10.0, standing_share=1) == depth_loss(
+        [1, 0], 1.0, focus=10.0, standing_share=0
+    )
+    assert depth_loss([1, 0], 1.0, standing_share=1) > alone
+    unseen, partly, half_beyond, less = (
+        depth_loss([1, 0], 1.0, near_half=True, standing_share=share, least_far_share=least)
+        for share, least in ((0, 0.5), (1, 1), (1, 0.5), (1, 0.3))
+    )
+    assert half_beyond == less
+    assert min(unseen, half_beyond) < partly < max(unseen, half_beyond)

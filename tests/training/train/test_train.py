@@ -152,6 +152,16 @@ def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -
         torch.testing.assert_close(after[name], value.detach(), atol=1e-6, rtol=1e-5)
 
 
+def test_depthnet_can_be_trained_alone(pool_folder: Path, tmp_path: Path) -> None:
+    train(tiny_config(pool_folder, tmp_path / "first"))
+    start = load_weights(tmp_path / "first" / BEST).state_dict()
+    train(tiny_config(pool_folder, tmp_path / "second", init=str(tmp_path / "first" / BEST), trained="depthnet"))
+    after = weights_of(tmp_path / "second")
+    kept = {name for name, value in start.items() if torch.equal(after[name], value)}
+    assert {name for name in start if name.startswith("sdnet")} <= kept
+    assert {name for name in start if name.startswith("depthnet") and name.endswith("weight")}.isdisjoint(kept)
+
+
 def test_trains_on_stacks_made_on_the_fly(tmp_path: Path) -> None:
     procedural = {
         "size_px": 72,

@@ -48,6 +48,13 @@ class LossWeights(_Checked):
     standing_share: float = Field(
         default=0.5, ge=0, le=1, description="the same inside scenes of standing things, whose layout shows blur's sign"
     )
+    least_far_share: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="part of a crop that must lie beyond a focus inside the scene for the frame to count fully: "
+        "where all is nearer than the focus, it looks as if all were beyond it",
+    )
 
 
 class TrainConfig(_Checked):
@@ -63,6 +70,10 @@ class TrainConfig(_Checked):
     )
     init: Path | Literal["released"] | None = Field(
         default=None, description="weights to start from (safetensors); `released`: the package's"
+    )
+    trained: Literal["both", "depthnet"] = Field(
+        default="both",
+        description="depthnet: SDNet stays as it is; for another mix of scenes, from weights that measure blur",
     )
     steps: int = Field(default=40_000, gt=0, description="optimiser steps in all")
     pairs_per_step: int = Field(default=16, gt=0, description="pairs of crops per step and process")

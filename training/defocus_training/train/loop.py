@@ -62,6 +62,7 @@ class _Run:
         torch.manual_seed(config.seed)
         model = _start(config)
         model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.sdnet.requires_grad_(config.trained == "both")
         self.average = AveragedModel[DefocusModel](model, config.ema_decay)
         self.average.model.to(fabric.device)
         if config.compile:
@@ -113,6 +114,8 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         self.model.train()
+        if self.config.trained == "depthnet":
+            _bare(self.model).get_submodule("sdnet").eval()
         terms = pair_losses(self.model, pair, self.config.losses)
         if self.config.photometric_every and self.step % self.config.photometric_every == 0:
             batch = self.fabric.to_device(next(self.photometric))

@@ -56,8 +56,10 @@ def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights
 
 
 def _sign_known(pair: Pair, weights: LossWeights) -> Float[Tensor, "b 2 1 1 1"]:
-    """How much a frame counts: fully if it is focused outside the scene, by the scene's kind if inside."""
-    inside = torch.where(pair.standing > 0, weights.standing_share, weights.inside_share)[:, None]
+    """How much a frame counts: fully if it is focused outside the scene, by the scene's kind and place if inside."""
+    share = torch.where(pair.standing > 0, weights.standing_share, weights.inside_share)[:, None]
+    far_share = (pair.target_px[:, None] < _focus_map(pair)).float().mean((2, 3, 4))
+    inside = share * (far_share / weights.least_far_share).clamp_max(1)
     return (inside + (1 - inside) * pair.outside)[:, :, None, None, None]
 
 
