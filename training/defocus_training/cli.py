@@ -18,6 +18,7 @@ COMMANDS = {
     "fit": Command(f"{_HERE}.fit", "Fit focal stacks without labels: Gaussians, depth, all-in-focus picture."),
     "stack-pool": Command(f"{_HERE}.stack_pool", "Make a training pool of fitted focal stacks, to refine on."),
     "train": Command(f"{_HERE}.train", "Train SDNet and DepthNet."),
+    "average": Command(f"{_HERE}.average", "Average the weights of two models of one training."),
     "export": Command(f"{_HERE}.export", "Write a checkpoint as ONNX with its sidecar."),
     "quantise": Command(f"{_HERE}.quantise", "Make fp16 and int8 variants of a model, with their accuracy."),
 }

@@ -70,6 +70,25 @@ def load_weights(path: Path) -> DefocusModel:
     return model.eval()
 
 
+def average_weights(start: DefocusModel, end: DefocusModel, share: float, depthnet_share: float) -> DefocusModel:
+    """A model with `share` (0..1) of `end`'s weights and the rest of `start`'s; DepthNet with a share of its own.
+
+    Raises:
+        ModelError: the two have networks of different widths.
+    """
+    if (start.options.sdnet_widths, start.options.depthnet_widths) != (
+        end.options.sdnet_widths,
+        end.options.depthnet_widths,
+    ):
+        raise ModelError(f"expected two models of one architecture, got {start.options} and {end.options}")
+    averaged, ends = copy.deepcopy(start), end.state_dict()
+    for name, value in averaged.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.lerp_(ends[name], depthnet_share if name.startswith("depthnet.") else share)
+    averaged.options = end.options
+    return averaged
+
+
 def describe_run(folder: Path, config: TrainConfig) -> None:
     """Write the resolved configuration and the git revision beside the checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
