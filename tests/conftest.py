@@ -31,7 +31,7 @@ TINY_SIZES = ((64, 96), (96, 128))
 def make_tiny_model() -> Callable[..., Path]:
     """A function (folder, name="tiny", **sidecar_fields) → `<name>.onnx` with its sidecar, whose depth is known.
 
-    With m the mean of a pixel's channels: 1/depth = 0.5 + 2·m dpt, coc = G·(F − 1/depth), defocus = |coc|,
+    With m the mean of a pixel's channels: 1/depth = min(0.5 + 2·m, N) dpt, coc = G·(F − 1/depth), defocus = |coc|,
     inv_depth_scale = 0.05/depth, confidence = m. Height and width are dynamic.
     """
     import onnx
@@ -67,12 +67,14 @@ def _tiny_graph() -> Any:
         return helper.make_tensor(name, kind, [len(values)], values)
 
     nodes = [
-        helper.make_node("Split", ["lens"], ["gain_2d", "focus_2d"], axis=1, num_outputs=2),
+        helper.make_node("Split", ["lens"], ["gain_2d", "focus_2d", "nearest_2d"], axis=1, num_outputs=3),
         helper.make_node("Unsqueeze", ["gain_2d", "last_axes"], ["gain"]),
         helper.make_node("Unsqueeze", ["focus_2d", "last_axes"], ["focus"]),
+        helper.make_node("Unsqueeze", ["nearest_2d", "last_axes"], ["nearest"]),
         helper.make_node("ReduceMean", ["image", "channel_axis"], ["confidence"], keepdims=1),
         helper.make_node("Mul", ["confidence", "two"], ["doubled"]),
-        helper.make_node("Add", ["doubled", "half"], ["inverse_depth"]),
+        helper.make_node("Add", ["doubled", "half"], ["brightness"]),
+        helper.make_node("Min", ["brightness", "nearest"], ["inverse_depth"]),
         helper.make_node("Reciprocal", ["inverse_depth"], ["depth"]),
         helper.make_node("Mul", ["inverse_depth", "twentieth"], ["inv_depth_scale"]),
         helper.make_node("Sub", ["focus", "inverse_depth"], ["distance"]),
@@ -88,7 +90,7 @@ def _tiny_graph() -> Any:
     ]
     inputs = [
         helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "height", "width"]),
-        helper.make_tensor_value_info("lens", TensorProto.FLOAT, [1, 2]),
+        helper.make_tensor_value_info("lens", TensorProto.FLOAT, [1, 3]),
     ]
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, "height", "width"]) for name in OUTPUT_NAMES

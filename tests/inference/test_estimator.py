@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defocus_depth.errors import BackendError, ConfigError, ImageError, ModelError, OpticsError
-from defocus_depth.inference import Estimator, EstimatorConfig, file_sha256, load_estimator
+from defocus_depth.inference import LENS_SHAPE, Estimator, EstimatorConfig, file_sha256, load_estimator
 from defocus_depth.inference.estimator import input_estimate
 from defocus_depth.inference.working_size import choose_geometry
 from defocus_depth.optics import blur_gain_px_per_dpt, focus_dpt, from_linear, to_linear
@@ -244,6 +245,54 @@ def test_nan_of_a_network_is_not_hidden():
     estimate = input_estimate(maps, geometry, 10.0, focus_dpt(1.0))
     assert np.isnan(estimate.depth_m[3, 4]) and np.isnan(estimate.coc_px[3, 4])
     assert np.isfinite(estimate.depth_m).sum() == 64 * 96 - 1
+
+
+@pytest.mark.parametrize(
+    ("config", "focus_distance_m", "nearest_m"),
+    [
+        (EstimatorConfig(), 1.0, 0.35),
+        (EstimatorConfig(), math.inf, 0.35),
+        (EstimatorConfig(), 0.2, 0.2),  # focused nearer than anything is expected to be
+        (EstimatorConfig(depth_max_m=0.3), 1.0, 0.35),
+        (EstimatorConfig(depth_min_m=0.5), 0.2, 0.5),
+        (EstimatorConfig(depth_min_m=0.5), 1.0, 0.5),
+        (EstimatorConfig(depth_min_m=0.5), math.inf, 0.5),
+    ],
+)
+def test_the_network_is_told_the_nearest_distance_of_anything(
+    config: EstimatorConfig, focus_distance_m: float, nearest_m: float, tiny_model: Path, image: np.ndarray, monkeypatch
+):
+    given: list[np.ndarray] = []
+    with load_estimator(tiny_model, "onnxruntime", config) as estimator:
+        geometry = estimator.configure(image.shape, ROBOT, focus_distance_m)
+        run = estimator._backend.run
+        monkeypatch.setattr(estimator._backend, "run", lambda image, lens: given.append(lens) or run(image, lens))
+        estimate = estimator.estimate(image, ROBOT, focus_distance_m)
+    assert config.nearest_possible_dpt(focus_distance_m) == pytest.approx(1 / nearest_m)
+    (row,) = given
+    assert row.dtype == np.float32 and row.shape == LENS_SHAPE
+    expected = [estimate.blur_gain_px_per_dpt * geometry.scale, estimate.focus_dpt, 1 / nearest_m]
+    np.testing.assert_allclose(row, [expected], rtol=1e-6)
+
+
+def test_nearest_follows_each_images_focus_from_the_entrance_pupil():
+    lens = dataclasses.replace(ROBOT, focus_offset_m=0.05)
+    row = EstimatorConfig().lens_input(7.0, focus_dpt(0.25, lens))
+    np.testing.assert_allclose(row, [[7.0, 5.0, 5.0]], rtol=1e-6)  # never farther than the focus
+
+
+def test_depth_min_m_changes_what_the_network_says(tiny_model: Path, image: np.ndarray):
+    """The tiny model puts nothing nearer than it is told; without that it finds depths from 0.4 m."""
+
+    def depth_m(config: EstimatorConfig) -> np.ndarray:
+        with load_estimator(tiny_model, "onnxruntime", config) as estimator:
+            return estimator.estimate(image, ROBOT, NEAR_M).depth_m
+
+    free, bounded = depth_m(EstimatorConfig()), depth_m(EstimatorConfig(depth_min_m=0.8))
+    assert free.min() < 0.6 < 0.79 < bounded.min()
+    far = free > 1.0
+    assert far.any()
+    np.testing.assert_allclose(bounded[far], free[far], rtol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def _timings(loaded: list[tuple[str, BackendRequest, Backend]], rounds: int) -> 
 
 def _one_run(request: BackendRequest, backend: Backend) -> Callable[[], Any]:
     image = np.random.default_rng(0).random((1, 3, request.height, request.width), dtype=np.float32)
-    lens = np.array([[8.0, 2.8]], np.float32)
+    lens = np.array([[8.0, 2.8, 2.9]], np.float32)
     return lambda: backend.run(image, lens)
 
 

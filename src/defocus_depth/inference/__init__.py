@@ -5,6 +5,7 @@ Importing this loads no deep-learning library and no backend.
 
 from .artifact import (
     INPUT_NAMES,
+    LENS_SHAPE,
     OUTPUT_NAMES,
     RELEASED_MODEL,
     ModelArtifact,
@@ -20,6 +21,7 @@ __all__ = [
     "AUTO",
     "BACKENDS",
     "INPUT_NAMES",
+    "LENS_SHAPE",
     "OUTPUT_NAMES",
     "RELEASED_MODEL",
     "Backend",

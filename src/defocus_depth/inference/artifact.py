@@ -2,7 +2,8 @@
 
 `<name>.safetensors` holds the weights for refining, `<name>.pt2` the exported program of the torch backend,
 `<name>.f16.onnx` and `<name>.int8.onnx` the same graph in other precisions.
-The graph's interface is fixed (`INPUT_NAMES`, `OUTPUT_NAMES`); everything else about it stands in the sidecar.
+The graph's interface is fixed (`INPUT_NAMES`, `LENS_SHAPE`, `OUTPUT_NAMES`); everything else about it stands in the
+sidecar.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from ..errors import ModelError
 from ..types import Transfer
 
 INPUT_NAMES = ("image", "lens")
+LENS_SHAPE = (1, 3)
+"""Of the input `lens`, float32: G (px per dpt of the working image), F (dpt), and N (dpt), the reciprocal of the
+nearest distance (m) at which anything can be: one image does not show on which side of the focus a point lies, and what
+is known of the scene settles it."""
 OUTPUT_NAMES = ("defocus", "depth", "coc", "inv_depth_scale", "confidence")
 VariantPrecision = Literal["f16", "int8"]
 SIZE_MULTIPLE = 32

@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 
 from ..errors import ConfigError
-from ..optics import blur_gain_px_per_dpt, coc_from_inverse_depth, focus_dpt, lens_constant_px_per_dpt
+from ..optics import blur_gain_px_per_dpt, coc_from_inverse_depth, focus_distance_m, focus_dpt, lens_constant_px_per_dpt
 from ..types import DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
 from .artifact import ModelArtifact, load_artifact
 from .backends import AUTO, BackendRequest, PixelBackend, Precision, Preparation, load_backend
@@ -28,9 +28,11 @@ class EstimatorConfig:
     """What an estimator may be told. The defaults of the node and of the command line come from here.
 
     Attributes:
-        depth_min_m, depth_max_m: depths of interest (depth_max_m may be inf); they choose the working size only,
-            estimates are never clamped to them. A depth_min_m of 0 stands for the focus distance at configuration:
-            the default rig is focused nearer than its scene. With that beyond depth_max_m it is NEAREST_SCENE_M.
+        depth_min_m, depth_max_m: depths of interest (depth_max_m may be inf); they choose the working size, estimates
+            are never clamped to them. A depth_min_m of 0 stands for the focus distance at configuration: the default
+            rig is focused nearer than its scene. With that beyond depth_max_m it is NEAREST_SCENE_M.
+            depth_min_m also tells the network that nothing is nearer, which settles on which side of the focus what is
+            blurred lies; for 0 see `nearest_possible_dpt`.
         threads: CPU threads of the backend, 0 = the library's choice.
         precision: of the arithmetic, where the backend has it. auto: on a GPU the fastest engine that kept to the
             float32 graph's maps, on a CPU f32. f16 and int8 are graphs of their own beside the model.
@@ -59,6 +61,21 @@ class EstimatorConfig:
         if self.depth_min_m > 0:
             return self.depth_min_m
         return focus_distance_m if focus_distance_m < self.depth_max_m else min(NEAREST_SCENE_M, self.depth_max_m / 2)
+
+    def nearest_possible_dpt(self, focus_distance_m: float) -> float:
+        """N, the reciprocal (dpt) of the nearest distance at which anything can be in an image with this focus.
+
+        1/depth_min_m where that is known. Else nothing is nearer than NEAREST_SCENE_M or than the focus distance (m,
+        from the entrance pupil, inf allowed), whichever is nearer.
+        """
+        if self.depth_min_m > 0:
+            return 1 / self.depth_min_m
+        return 1 / min(focus_distance_m, NEAREST_SCENE_M)
+
+    def lens_input(self, gain_px_per_dpt: float, focus_in_dpt: float) -> FloatArray:
+        """The network's input `lens`, float32 `LENS_SHAPE`, for a blur gain in px of the working image."""
+        nearest = self.nearest_possible_dpt(focus_distance_m(focus_in_dpt))
+        return np.array([[gain_px_per_dpt, focus_in_dpt, nearest]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -144,7 +161,7 @@ class Estimator:
         focus = float(focus_dpt(focus_distance_m, lens))
         gain = float(blur_gain_px_per_dpt(lens, focus, image.shape[1]))
         geometry = self._geometry_for(image, lens, focus_distance_m)
-        lens_row = np.array([[gain * geometry.scale, focus]], np.float32)
+        lens_row = self._config.lens_input(gain * geometry.scale, focus)
         preparation = Preparation(geometry, transfer, self._artifact.sidecar.transfer)
         maps = {name: values[0, 0] for name, values in self._run(image, preparation, lens_row).items()}
         return input_estimate(maps, geometry, gain, focus)

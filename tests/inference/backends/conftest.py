@@ -26,11 +26,11 @@ def request_for() -> Callable[..., BackendRequest]:
 
 @pytest.fixture
 def inputs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """A function (height, width) → a random image [1, 3, H, W] and a lens [1, 2]."""
+    """A function (height, width) → a random image [1, 3, H, W] and a lens [1, 3]."""
 
     def make(height: int = HEIGHT, width: int = WIDTH) -> tuple[np.ndarray, np.ndarray]:
         image = np.random.default_rng(5).random((1, 3, height, width), dtype=np.float32)
-        return image, np.array([[7.5, 2.8]], np.float32)
+        return image, np.array([[7.5, 2.8, 3.0]], np.float32)
 
     return make
 
@@ -72,9 +72,10 @@ def _convolutional_graph() -> Any:
         )
 
     nodes = [
-        helper.make_node("Split", ["lens"], ["gain_2d", "focus_2d"], axis=1, num_outputs=2),
+        helper.make_node("Split", ["lens"], ["gain_2d", "focus_2d", "nearest_2d"], axis=1, num_outputs=3),
         helper.make_node("Unsqueeze", ["gain_2d", "last_axes"], ["gain"]),
         helper.make_node("Unsqueeze", ["focus_2d", "last_axes"], ["focus"]),
+        helper.make_node("Unsqueeze", ["nearest_2d", "last_axes"], ["nearest"]),
         convolution("image", "c1", (3, 16)),
         helper.make_node("Relu", ["c1"], ["skip"]),
         convolution("skip", "c2", (16, 32), stride=2),
@@ -86,7 +87,8 @@ def _convolutional_graph() -> Any:
         helper.make_node("Split", ["c4", "heads"], ["raw_blur", "raw_depth", "raw_scale", "raw_sure"], axis=1),
         helper.make_node("Softplus", ["raw_blur"], ["defocus"]),
         helper.make_node("Softplus", ["raw_depth"], ["positive"]),
-        helper.make_node("Add", ["positive", "floor"], ["inverse_depth"]),
+        helper.make_node("Add", ["positive", "floor"], ["unbounded"]),
+        helper.make_node("Min", ["unbounded", "nearest"], ["inverse_depth"]),
         helper.make_node("Reciprocal", ["inverse_depth"], ["depth"]),
         helper.make_node("Softplus", ["raw_scale"], ["inv_depth_scale"]),
         helper.make_node("Sigmoid", ["raw_sure"], ["confidence"]),
@@ -95,7 +97,7 @@ def _convolutional_graph() -> Any:
     ]
     ports = [
         helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "h", "w"]),
-        helper.make_tensor_value_info("lens", TensorProto.FLOAT, [1, 2]),
+        helper.make_tensor_value_info("lens", TensorProto.FLOAT, [1, 3]),
     ]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, None, None]) for name in OUTPUT_NAMES]
     graph = helper.make_graph(nodes, "net", ports, outputs, constants)

@@ -63,7 +63,7 @@ def test_inputs_of_another_shape_or_type_are_refused(backend: Backend, inputs: I
         backend.run(*inputs(96, 128))
     with pytest.raises(BackendError, match=r"image: expected float32 .*, got float64"):
         backend.run(image.astype(np.float64), lens)  # type: ignore[arg-type]
-    with pytest.raises(BackendError, match=r"lens: expected float32 \(1, 2\), got float32 \(2,\)"):
+    with pytest.raises(BackendError, match=r"lens: expected float32 \(1, 3\), got float32 \(3,\)"):
         backend.run(image, lens[0])
     assert np.isfinite(backend.run(image, lens)["depth"]).all()  # still alive
 
@@ -90,6 +90,7 @@ def test_corrupt_graph_is_a_model_error(name: str, tmp_path: Path, make_tiny_mod
     [
         ("rename_input", "expected inputs image, lens, got picture, lens"),
         ("drop_output", "expected outputs defocus, depth, coc, inv_depth_scale, confidence, got"),
+        ("forget_nearest", r"input lens: expected \[1, 3\] \(G, F, N\), got \[1, 2\]: export the model again"),
     ],
 )
 def test_another_interface_is_a_model_error(
@@ -207,6 +208,13 @@ def _edit_graph(path: Path, change: str) -> None:
     if change == "rename_input":
         graph.input[0].name = "picture"
         next(node for node in graph.node if "image" in node.input).input[0] = "picture"
+    elif change == "forget_nearest":
+        lens = next(port for port in graph.input if port.name == "lens")
+        lens.type.tensor_type.shape.dim[1].dim_value = 2
+        split = next(node for node in graph.node if node.op_type == "Split")
+        split.output.remove("nearest_2d")
+        next(attribute for attribute in split.attribute if attribute.name == "num_outputs").i = 2
+        next(node for node in graph.node if "nearest_2d" in node.input).input[0] = "focus_2d"
     elif change == "drop_output":
         del graph.output[0]
     elif change == "fix_size":

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
-from defocus_depth.inference import BackendRequest, Sidecar, file_sha256, load_artifact, load_backend
+from defocus_depth.inference import LENS_SHAPE, BackendRequest, Sidecar, file_sha256, load_artifact, load_backend
 from defocus_depth.inference.backends.fidelity import compare, gate_inputs, reference_backend, require_fidelity
 from defocus_depth.inference.backends.torch_backend import TorchBackend, _CudaGraph, captured
 
@@ -34,7 +34,7 @@ class Tiny(torch.nn.Module):
 
     def forward(self, image, lens):
         mean = image.mean(dim=1, keepdim=True)
-        inverse_depth = 0.5 + 2 * mean
+        inverse_depth = torch.minimum(0.5 + 2 * mean, lens[:, 2, None, None, None])
         coc = lens[:, 0, None, None, None] * (lens[:, 1, None, None, None] - inverse_depth)
         return coc.abs(), 1 / inverse_depth, coc, 0.05 * inverse_depth, mean.clone()
 
@@ -52,16 +52,16 @@ class Convolutional(torch.nn.Module):
     def forward(self, image, lens):
         low = torch.relu(self.middle(torch.relu(self.down(image))))
         high = torch.nn.functional.interpolate(self.heads(low), scale_factor=2.0, mode="bilinear")
-        inverse_depth = 0.5 + torch.nn.functional.softplus(high[:, :1])
+        inverse_depth = torch.minimum(0.5 + torch.nn.functional.softplus(high[:, :1]), lens[:, 2, None, None, None])
         coc = lens[:, 0, None, None, None] * (lens[:, 1, None, None, None] - inverse_depth)
         return coc.abs(), 1 / inverse_depth, coc, high[:, 1:2].exp(), high[:, 2:].sigmoid()
 
 
-def exported(module: Any) -> bytes:
+def exported(module: Any, lens_shape: tuple[int, ...] = LENS_SHAPE) -> bytes:
     """The content of a .pt2 file."""
     import io
 
-    example = (torch.rand(1, 3, 64, 96), torch.rand(1, 2))
+    example = (torch.rand(1, 3, 64, 96), torch.rand(lens_shape))
     height, width = (32 * torch.export.Dim(name, min=2, max=60) for name in ("rows32", "columns32"))
     content = io.BytesIO()
     torch.export.save(
@@ -135,6 +135,22 @@ def test_corrupt_program_is_a_model_error(model: Path, request_for: RequestMaker
         load_backend("torch", request_for(model))
 
 
+class WithoutNearest(torch.nn.Module):
+    """The interface of before: the lens as (G, F)."""
+
+    def forward(self, image, lens):
+        return Tiny()(image, torch.cat([lens, lens[:, 1:]], 1))
+
+
+def test_program_whose_lens_has_another_shape_is_a_model_error(model: Path, request_for: RequestMaker):
+    model.with_suffix(".pt2").write_bytes(exported(WithoutNearest(), (1, 2)))
+    _name_program(model)
+    with pytest.raises(
+        ModelError, match=r"tiny\.pt2: input lens: expected \[1, 3\] \(G, F, N\), got \[1, 2\]: export the model again"
+    ):
+        load_backend("torch", request_for(model))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_cuda_without_a_device_says_so(model: Path, request_for: RequestMaker):
     with pytest.raises(BackendUnavailableError, match="torch_cuda: expected a CUDA device"):
@@ -181,13 +197,13 @@ def fake_torch(cuda: FakeCuda) -> SimpleNamespace:
 
 def test_captured_program_computes_from_each_input_anew():
     cuda, program = FakeCuda(), Tiny()
-    run = captured(fake_torch(cuda), program, [(1, 3, 64, 96), (1, 2)])
+    run = captured(fake_torch(cuda), program, [(1, 3, 64, 96), LENS_SHAPE])
     outputs = run._outputs
     cuda.captured.append(lambda: [kept.copy_(new) for kept, new in zip(outputs, program(*run._inputs), strict=True)])
     with torch.inference_mode():
         for seed in (1, 2):
             torch.manual_seed(seed)
-            image, lens = torch.rand(1, 3, 64, 96), torch.rand(1, 2)
+            image, lens = torch.rand(1, 3, 64, 96), torch.rand(LENS_SHAPE)
             for found, expected in zip(run(image, lens), program(image, lens), strict=True):
                 torch.testing.assert_close(found, expected)
     assert cuda.replays == 2
@@ -196,7 +212,7 @@ def test_captured_program_computes_from_each_input_anew():
 def test_captured_program_keeps_its_weights_as_long_as_it_may_run():
     program = Tiny()
     held = weakref.ref(program)
-    run = captured(fake_torch(FakeCuda()), program, [(1, 3, 64, 96), (1, 2)])
+    run = captured(fake_torch(FakeCuda()), program, [(1, 3, 64, 96), LENS_SHAPE])
     del program
     gc.collect()
     assert isinstance(run, _CudaGraph) and held() is not None
@@ -208,7 +224,7 @@ def test_captured_program_keeps_its_weights_as_long_as_it_may_run():
 def test_program_that_cannot_be_captured_runs_as_it_is(caplog: pytest.LogCaptureFixture):
     program = Tiny()
     with caplog.at_level(logging.INFO):
-        assert captured(fake_torch(FakeCuda(refuses=True)), program, [(1, 3, 64, 96), (1, 2)]) is program
+        assert captured(fake_torch(FakeCuda(refuses=True)), program, [(1, 3, 64, 96), LENS_SHAPE]) is program
     assert "not captured as a CUDA graph: operation not permitted" in caplog.text
 
 

@@ -66,9 +66,10 @@ def _graph() -> Any:
         return helper.make_node(kind, inputs, [output], f"{kind}_{output}", **attributes)
 
     nodes = [
-        helper.make_node("Split", ["lens"], ["gain_2d", "focus_2d"], "split", axis=1, num_outputs=2),
+        helper.make_node("Split", ["lens"], ["gain_2d", "focus_2d", "nearest_2d"], "split", axis=1, num_outputs=3),
         node("Unsqueeze", ["gain_2d", "last_axes"], "gain"),
         node("Unsqueeze", ["focus_2d", "last_axes"], "focus"),
+        node("Unsqueeze", ["nearest_2d", "last_axes"], "nearest"),
         node("Sqrt", ["image"], "feature"),
         conv("feature", "stem", (3, 16), stride=2),
         node("Relu", ["stem"], "stem_relu"),
@@ -83,7 +84,8 @@ def _graph() -> Any:
         helper.make_node("Split", ["head", "each"], ["raw_blur", "raw_depth", "raw_scale", "raw_sure"], "s", axis=1),
         node("Softplus", ["raw_blur"], "defocus"),
         node("Softplus", ["raw_depth"], "positive"),
-        node("Add", ["positive", "floor"], "inverse_depth"),
+        node("Add", ["positive", "floor"], "unbounded"),
+        node("Min", ["unbounded", "nearest"], "inverse_depth"),
         node("Reciprocal", ["inverse_depth"], "depth"),
         node("Softplus", ["raw_scale"], "inv_depth_scale"),
         node("Sigmoid", ["raw_sure"], "confidence"),
@@ -92,7 +94,7 @@ def _graph() -> Any:
     ]
     inputs = [
         helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "h", "w"]),
-        helper.make_tensor_value_info("lens", TensorProto.FLOAT, [1, 2]),
+        helper.make_tensor_value_info("lens", TensorProto.FLOAT, [1, 3]),
     ]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, None, None]) for name in OUTPUT_NAMES]
     graph = helper.make_graph(nodes, "net", inputs, outputs, constants)

@@ -48,6 +48,15 @@ def maps(artifact: ModelArtifact, backend: str, precision: str, feed: Feed) -> d
     return {name: values.copy() for name, values in loaded.run(feed["image"], feed["lens"]).items()}
 
 
+def test_calibration_has_the_estimators_inputs(artifact: ModelArtifact, samples: list[Sample]):
+    nearer = replace(samples[0], focus_distance_m=0.2)
+    for sample, nearest_dpt in ((samples[0], 1 / 0.35), (nearer, 5.0)):
+        (feed,) = calibration_feeds(artifact, [sample])
+        assert feed["image"].shape == (1, 3, 64, 96) and feed["lens"].dtype == np.float32
+        expected = [sample.blur_gain_px_per_dpt, sample.focus_dpt, nearest_dpt]
+        np.testing.assert_allclose(feed["lens"], [expected], rtol=1e-6)
+
+
 def test_delicate_convolutions_are_found_by_structure(model: onnx.ModelProto):
     assert convolutions(model) == CONVOLUTIONS
     assert heads(model) == ["conv_head"]

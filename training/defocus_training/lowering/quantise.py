@@ -191,7 +191,7 @@ def _feeds(artifact: ModelArtifact, samples: Sequence[Sample]) -> Iterator[Feed]
         span_px = blur_span_px(lens_constant_px_per_dpt(sample.lens, width), nearest_m, config.depth_max_m)
         geometry = choose_geometry((height, width), span_px, sidecar.sizes, sidecar.max_coc_px)
         values = to_unit_floats(sample.image, sample.transfer, sidecar.transfer)
-        lens = np.array([[sample.blur_gain_px_per_dpt * geometry.scale, sample.focus_dpt]], np.float32)
+        lens = config.lens_input(sample.blur_gain_px_per_dpt * geometry.scale, sample.focus_dpt)
         yield {"image": geometry.to_working(values), "lens": lens}
 
 

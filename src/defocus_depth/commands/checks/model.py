@@ -48,7 +48,7 @@ def _check_backend(name: str, artifact: ModelArtifact) -> Check:
         return Check(f"backend {name}", "note", str(error))
     except ModelError as error:
         return Check(f"backend {name}", "warning", str(error), "export the model again")
-    image, lens = np.full((1, 3, height, width), 0.5, np.float32), np.array([[8.0, 2.8]], np.float32)
+    image, lens = np.full((1, 3, height, width), 0.5, np.float32), np.array([[8.0, 2.8, 2.9]], np.float32)
     start = time.perf_counter()
     backend.run(image, lens)
     milliseconds = (time.perf_counter() - start) * 1e3

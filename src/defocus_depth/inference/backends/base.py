@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray, ImageArray, Transfer
-from ..artifact import INPUT_NAMES, OUTPUT_NAMES, ModelArtifact
+from ..artifact import INPUT_NAMES, LENS_SHAPE, OUTPUT_NAMES, ModelArtifact
 from ..working_size import WorkingGeometry
 
 Precision = Literal["auto", "f32", "f16", "bf16", "int8"]
@@ -61,7 +61,7 @@ class Backend(Protocol):
 
         Args:
             image: float32 [1, 3, H, W], C-contiguous, 0..1, in the sidecar's transfer.
-            lens: float32 [1, 2]: G (px per dpt of the working image), F (dpt).
+            lens: float32 `LENS_SHAPE`: G (px per dpt of the working image), F (dpt), N (dpt).
 
         Raises:
             BackendError: the library failed, or the inputs have another shape.
@@ -82,18 +82,45 @@ class PixelBackend(Backend, Protocol):
         ...
 
 
-def check_interface(request: BackendRequest, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Refuse with a ModelError a graph whose inputs and outputs have other names than DESIGN's."""
-    for kind, expected, actual in (("inputs", INPUT_NAMES, inputs), ("outputs", OUTPUT_NAMES, outputs)):
-        if sorted(actual) != sorted(expected):
-            raise ModelError(
-                f"{request.artifact.onnx_path}: expected {kind} {', '.join(expected)}, got {', '.join(actual)}"
-            )
+def check_interface(request: BackendRequest, inputs: Mapping[str, Sequence[Any]], outputs: Sequence[str]) -> None:
+    """Refuse with a ModelError a graph whose inputs and outputs have other names, or whose lens has another shape.
+
+    Args:
+        inputs: shapes by name, see `check_lens`.
+    """
+    path = request.artifact.onnx_path
+    _check_names(path, "inputs", INPUT_NAMES, list(inputs))
+    _check_names(path, "outputs", OUTPUT_NAMES, outputs)
+    check_lens(path, inputs["lens"])
+
+
+def check_lens(path: Path, shape: Sequence[Any]) -> None:
+    """Refuse with a ModelError a graph whose input `lens` is not `LENS_SHAPE`: models exported before it had N.
+
+    Args:
+        shape: lengths; what is no int, or is -1, is dynamic and takes any length.
+    """
+    if not takes(shape, LENS_SHAPE):
+        expected, found = list(LENS_SHAPE), list(shape)
+        raise ModelError(f"{path}: input lens: expected {expected} (G, F, N), got {found}: export the model again")
+
+
+def takes(shape: Sequence[Any], lengths: Sequence[int]) -> bool:
+    """Whether an input of this shape, where what is no int or is -1 is dynamic, can be given these lengths."""
+    return len(shape) == len(lengths) and all(
+        not isinstance(dimension, int) or dimension in (-1, length)
+        for dimension, length in zip(shape, lengths, strict=True)
+    )
+
+
+def _check_names(path: Path, kind: str, expected: Sequence[str], actual: Sequence[str]) -> None:
+    if sorted(actual) != sorted(expected):
+        raise ModelError(f"{path}: expected {kind} {', '.join(expected)}, got {', '.join(actual)}")
 
 
 def check_maps(request: BackendRequest, maps: Mapping[str, Any]) -> None:
     """Refuse with a ModelError a graph whose maps are missing or not float32 [1, 1, H, W]."""
-    check_interface(request, INPUT_NAMES, list(maps))
+    _check_names(request.artifact.onnx_path, "outputs", OUTPUT_NAMES, list(maps))
     expected = (1, 1, request.height, request.width)
     for name, values in maps.items():
         if values.shape != expected or values.dtype != np.float32:
@@ -107,7 +134,7 @@ def check_inputs(request: BackendRequest, image: FloatArray, lens: FloatArray) -
     """Refuse with a BackendError inputs of another shape or type than those the backend was loaded for."""
     for name, values, shape in (
         ("image", image, (1, 3, request.height, request.width)),
-        ("lens", lens, (1, 2)),
+        ("lens", lens, LENS_SHAPE),
     ):
         if values.shape != shape or values.dtype != np.float32:
             raise BackendError(f"{name}: expected float32 {shape}, got {values.dtype} {values.shape}")

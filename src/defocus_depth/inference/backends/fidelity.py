@@ -21,8 +21,8 @@ from .base import Backend, BackendRequest
 
 FRAMES = Path(__file__).resolve().parents[2] / "models"
 _PATTERN = "gate_*.png"
-# The packaged frames: the lens of config/lenses/robot.yaml, 320 px wide, focused at 0.35 m.
-_FRAME_GAIN_PX_PER_DPT, _FRAME_FOCUS_DPT = 7.797, 2.857
+# The packaged frames: the lens of config/lenses/robot.yaml, 320 px wide, focused at 0.35 m, and nothing nearer.
+_FRAME_GAIN_PX_PER_DPT, _FRAME_FOCUS_DPT, _FRAME_NEAREST_DPT = 7.797, 2.857, 2.857
 REFERENCES = ("openvino", "onnxruntime")
 
 Maps = Mapping[str, FloatArray]
@@ -68,7 +68,7 @@ LIMITS = {
 
 
 def gate_inputs(height: int, width: int) -> list[tuple[FloatArray, FloatArray]]:
-    """The packaged frames as the network's inputs `image` [1, 3, height, width] and `lens` [1, 2].
+    """The packaged frames as the network's inputs `image` [1, 3, height, width] and `lens` [1, 3].
 
     Raises:
         BackendError: the frames are not there.
@@ -140,4 +140,5 @@ def _input(path: Path, height: int, width: int) -> tuple[FloatArray, FloatArray]
     below, right = max(0, height - scaled.shape[0]), max(0, width - scaled.shape[1])
     filled = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REFLECT_101)
     planes = filled[:height, :width].transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(planes), np.array([[_FRAME_GAIN_PX_PER_DPT * scale, _FRAME_FOCUS_DPT]], np.float32)
+    lens = np.array([[_FRAME_GAIN_PX_PER_DPT * scale, _FRAME_FOCUS_DPT, _FRAME_NEAREST_DPT]], np.float32)
+    return np.ascontiguousarray(planes), lens

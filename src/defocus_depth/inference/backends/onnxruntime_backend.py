@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray
-from ..artifact import OUTPUT_NAMES
-from .base import BackendRequest, Precision, check_inputs, check_interface, chosen_precision, closed, graph_path
+from ..artifact import LENS_SHAPE, OUTPUT_NAMES
+from .base import BackendRequest, Precision, check_inputs, check_interface, chosen_precision, closed, graph_path, takes
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -95,9 +95,9 @@ def _session(request: BackendRequest, path: Path, target: Target) -> ort.Inferen
     unoptimised.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     graph = _open(path, unoptimised, CPU)
     inputs = graph.get_inputs()
-    check_interface(request, [port.name for port in inputs], [port.name for port in graph.get_outputs()])
+    check_interface(request, {port.name: port.shape for port in inputs}, [port.name for port in graph.get_outputs()])
     options = _options(request)
-    lengths = {"image": [1, 3, request.height, request.width], "lens": [1, 2]}
+    lengths = {"image": [1, 3, request.height, request.width], "lens": list(LENS_SHAPE)}
     for port in inputs:
         _fix_dimensions(path, options, port, lengths[port.name])
     return _open(path, options, target)
@@ -114,10 +114,7 @@ def _open(path: Path, options: ort.SessionOptions, target: Target) -> ort.Infere
 
 def _fix_dimensions(path: Path, options: ort.SessionOptions, port: Any, lengths: list[int]) -> None:
     found = port.shape
-    fits = len(found) == len(lengths) and all(
-        not isinstance(dimension, int) or dimension == length for dimension, length in zip(found, lengths, strict=True)
-    )
-    if not fits:
+    if not takes(found, lengths):
         raise ModelError(f"{path}: input {port.name}: expected a shape that takes {lengths}, got {found}")
     for dimension, length in zip(found, lengths, strict=True):
         if isinstance(dimension, str):

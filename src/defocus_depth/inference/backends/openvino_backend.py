@@ -9,7 +9,7 @@ from openvino import opset13 as ops
 
 from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray
-from ..artifact import OUTPUT_NAMES
+from ..artifact import LENS_SHAPE, OUTPUT_NAMES
 from .base import BackendRequest, Precision, check_inputs, check_interface, chosen_precision, closed, graph_path
 
 _DEVICE = "CPU"
@@ -64,13 +64,18 @@ def _read(core: ov.Core, request: BackendRequest, path: Path) -> ov.Model:
         model = core.read_model(path)
         check_interface(
             request,
-            [port.get_any_name() for port in model.inputs],
+            {port.get_any_name(): _lengths(port.get_partial_shape()) for port in model.inputs},
             [port.get_any_name() for port in model.outputs],
         )
-        model.reshape({"image": [1, 3, request.height, request.width], "lens": [1, 2]})
+        model.reshape({"image": [1, 3, request.height, request.width], "lens": list(LENS_SHAPE)})
     except RuntimeError as error:
         raise ModelError(f"{path}: expected an ONNX graph that OpenVINO can read: {error}") from error
     return model
+
+
+def _lengths(shape: ov.PartialShape) -> list[int | str]:
+    """The dimensions' lengths; in words where they are dynamic."""
+    return [length.get_length() if length.is_static else str(length) for length in shape]
 
 
 def _convolve_in_bf16(model: ov.Model) -> None:

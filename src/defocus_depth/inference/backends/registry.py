@@ -90,7 +90,7 @@ def _make(name: str, request: BackendRequest) -> Backend:
 def _rehearse(backend: Backend, request: BackendRequest) -> None:
     """One run on a grey image: the first one is slow, and shows what the graph really gives."""
     grey = np.full((1, 3, request.height, request.width), 0.5, np.float32)
-    check_maps(request, backend.run(grey, np.array([[8.0, 2.0]], np.float32)))
+    check_maps(request, backend.run(grey, np.array([[8.0, 2.0, 3.0]], np.float32)))
 
 
 @lru_cache(maxsize=64)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import BackendError, BackendUnavailableError, ModelError
 from ...types import FloatArray
-from ..artifact import OUTPUT_NAMES, verify_sha256
-from .base import BackendRequest, check_inputs, chosen_precision, closed
+from ..artifact import INPUT_NAMES, LENS_SHAPE, OUTPUT_NAMES, verify_sha256
+from .base import BackendRequest, check_inputs, check_lens, chosen_precision, closed
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ class TorchBackend:
         program = _load_program(path, device)
         self._program: Callable[..., Any] | None = program
         if device == "cuda":
-            self._program = captured(torch, program, [(1, 3, request.height, request.width), (1, 2)])
+            self._program = captured(torch, program, [(1, 3, request.height, request.width), LENS_SHAPE])
 
     def run(self, image: FloatArray, lens: FloatArray) -> dict[str, FloatArray]:
         """See `Backend.run`."""
@@ -135,9 +135,19 @@ def _load_program(path: Path, device: str) -> Callable[..., Any]:
 
     try:
         program = torch.export.load(path)
-        return (program if device == "cpu" else move_to_device_pass(program, device)).module()
+        lens_shape = _lens_shape(program)
+        module = (program if device == "cpu" else move_to_device_pass(program, device)).module()
     except Exception as error:  # a damaged archive shows as many kinds of error
         raise ModelError(f"{path}: expected a program that torch {torch.__version__} can load: {error}") from error
+    check_lens(path, lens_shape)
+    return module
+
+
+def _lens_shape(program: torch.export.ExportedProgram) -> list[Any]:
+    """Lengths that the program was exported for; symbols where they are dynamic."""
+    wanted = list(program.graph_signature.user_inputs)[INPUT_NAMES.index("lens")]
+    (node,) = (node for node in program.graph.nodes if node.op == "placeholder" and node.name == wanted)
+    return list(node.meta["val"].shape)
 
 
 def _give_back(torch: Any) -> None:

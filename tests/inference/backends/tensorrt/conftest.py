@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from defocus_depth.errors import BackendError
-from defocus_depth.inference import OUTPUT_NAMES
+from defocus_depth.inference import LENS_SHAPE, OUTPUT_NAMES
 from defocus_depth.inference.artifact import Sidecar, Variant, file_sha256, variant_path
 from defocus_depth.inference.backends.tensorrt import adapter, device, loading
 from defocus_depth.inference.backends.tensorrt.cache import FOLDER_VARIABLE
@@ -133,8 +133,8 @@ class FakeGpu:
 def compute_network(values: dict[str, np.ndarray], fault: str) -> dict[str, np.ndarray]:
     """The tiny model, or one of the ways in which reduced precision spoils a network."""
     mean = values["image"].mean(axis=1, keepdims=True)
-    inverse = 0.5 + 2 * mean
-    gain, focus = values["lens"][0]
+    gain, focus, nearest = values["lens"][0]
+    inverse = np.minimum(0.5 + 2 * mean, nearest)
     coc = gain * (focus - inverse)
     maps: dict[str, np.ndarray] = dict(
         zip(OUTPUT_NAMES, (np.abs(coc), 1 / inverse, coc, 0.05 * inverse, mean), strict=True)
@@ -167,6 +167,7 @@ class FakeTensorRt(ModuleType):
         self.gpu = gpu
         self.faults: dict[bytes, str] = {}
         self.built: list[str] = []
+        self.lens_shape = LENS_SHAPE
         self.kernels = b""
         self.received_kernels: list[bytes] = []
         trt = self
@@ -184,19 +185,19 @@ class FakeTensorRt(ModuleType):
             __members__ = dict.fromkeys(("NONE", "CURRENT", "SM120", "SM75", "SM80", "SM86", "SM89"))
 
         class Port:
-            def __init__(self, name: str) -> None:
-                self.name, self.shape = name, (1, -1)
+            def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+                self.name, self.shape = name, shape
                 self.dtype = type("DataType", (), {"name": "FLOAT"})
 
         class Network:
-            num_inputs, num_outputs = 1, 1
+            num_inputs, num_outputs = 2, 1
             graph = b""
 
             def get_input(self, index: int) -> Port:
-                return Port("image")
+                return (Port("image", (1, 3, -1, -1)), Port("lens", trt.lens_shape))[index]
 
             def get_output(self, index: int) -> Port:
-                return Port("depth")
+                return Port("depth", (1, 1, -1, -1))
 
         class Config:
             progress_monitor: Any

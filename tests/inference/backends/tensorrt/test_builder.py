@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError, ModelError
-from defocus_depth.inference import INPUT_NAMES, OUTPUT_NAMES, BackendRequest
+from defocus_depth.inference import INPUT_NAMES, LENS_SHAPE, OUTPUT_NAMES, BackendRequest
 from defocus_depth.inference.backends.base import graph_path
 from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT, Library, import_library
 from defocus_depth.inference.backends.tensorrt.builder import BuildOptions, ShapeRange, Tensor, _profile, build_plan
@@ -26,7 +26,7 @@ def test_engine_of_a_graph(rtx_library: Library, convolutional_model: Path):
     options = BuildOptions(IMAGE, workspace_bytes=64 << 20, progress=lambda *step: told.append(step))
     plan = build_plan(rtx_library, convolutional_model.read_bytes(), options)
     assert len(plan.engine) > 10_000
-    assert plan.inputs == (Tensor("image", (1, 3, -1, -1), "FLOAT"), Tensor("lens", (1, 2), "FLOAT"))
+    assert plan.inputs == (Tensor("image", (1, 3, -1, -1), "FLOAT"), Tensor("lens", LENS_SHAPE, "FLOAT"))
     assert [tensor.name for tensor in plan.outputs] == list(OUTPUT_NAMES)
     assert {tensor.dtype for tensor in plan.outputs} == {"FLOAT"}
     assert len(told) > 10 and all(phase and 0 < done <= steps for phase, done, steps in told)
@@ -38,6 +38,19 @@ def test_timings_of_one_build_serve_the_next(tmp_path: Path, request_for, tiny_m
         maker.build_network(request_for(tiny_model), "f32")
         (notes,) = tmp_path.glob("timing_tensorrt-10.3.0_Orin.cache")
         assert notes.read_bytes().endswith(b"\n" + b"t" * count)
+
+
+def test_a_graph_whose_lens_has_another_shape_is_refused_before_the_build(
+    tmp_path: Path, request_for, tiny_model: Path, trt
+):
+    trt.lens_shape = (1, 2)
+    maker = EngineMaker(import_library(TENSORRT), EngineCache(tmp_path), GPUS[0])
+    with pytest.raises(
+        ModelError, match=r"tiny\.onnx: input lens: expected \[1, 3\] .*, got \[1, 2\]: export the model"
+    ):
+        maker.build_network(request_for(tiny_model), "f32")
+    assert trt.built == []
+    maker.build_pixels()  # which has no lens
 
 
 def test_tensorrt_rtx_times_nothing(rtx_library: Library, convolutional_model: Path):
@@ -93,7 +106,7 @@ def test_inputs_outputs_and_types_of_the_released_model(rtx_library: Library, re
     options = BuildOptions({"image": ShapeRange.fixed((1, 3, 128, 160))})
     for precision in precisions_to_try(request, "tensorrt_rtx"):
         plan = build_plan(rtx_library, graph_path(request, precision).read_bytes(), options)
-        assert {tensor.name: tensor.shape for tensor in plan.inputs} == {"image": (1, 3, -1, -1), "lens": (1, 2)}
+        assert {tensor.name: tensor.shape for tensor in plan.inputs} == {"image": (1, 3, -1, -1), "lens": LENS_SHAPE}
         assert [tensor.name for tensor in plan.outputs] == list(OUTPUT_NAMES)
         assert {tensor.dtype for tensor in plan.inputs + plan.outputs} == {"FLOAT"}
 

@@ -152,7 +152,7 @@ def test_a_thousand_workspaces_leave_no_memory_behind(gpu: Gpu):
 def test_engine_is_built_proves_faithful_and_stays_so(flavour: str, released: BackendRequest, engines: Path):
     reference = load_backend("onnxruntime", released)
     image = np.random.default_rng(0).random((1, 3, 256, 320), dtype=np.float32)
-    lens = np.array([[7.8, 2.857]], np.float32)
+    lens = np.array([[7.8, 2.857, 2.857]], np.float32)
     for _ in range(2):  # built, then from the cache
         backend = load_backend(flavour, released)
         for brightness in (1.0, 0.7, 0.4):  # plain, captured, replayed
@@ -197,7 +197,7 @@ def test_pre_processing_on_the_gpu(
     assert "pre-processing stays on the CPU" not in caplog.text
     backend = loading.load_flavour(released, FLAVOURS[flavour])
     preparation = Preparation(choose_geometry((480, 640), 20, [(256, 320)], 20), "srgb", "srgb")
-    assert backend.run_pixels(image, preparation, np.array([[7.8, 2.857]], np.float32)) is not None
+    assert backend.run_pixels(image, preparation, np.array([[7.8, 2.857, 2.857]], np.float32)) is not None
     backend.close()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....errors import BackendError
 from ....types import FloatArray, ImageArray
-from ...artifact import INPUT_NAMES, OUTPUT_NAMES
+from ...artifact import INPUT_NAMES, LENS_SHAPE, OUTPUT_NAMES
 from ...pixels import to_unit_floats
 from ..base import BackendRequest, Preparation, check_inputs, check_interface, closed
 from . import pixels
@@ -88,11 +88,12 @@ class TensorRtBackend:
         self._workspace = Workspace(self._gpu)
         self._stack.callback(self._workspace.close)
         height, width = self._request.height, self._request.width
-        shapes = {"image": (1, 3, height, width), "lens": (1, 2)}
+        shapes = {"image": (1, 3, height, width), "lens": LENS_SHAPE}
         kernels = self._maker.cache.load_notes(*kernel_cache(self._maker, self._gpu.identity))
         self._engine = Engine(self._maker.library, self._workspace, cached.engine, shapes, kernels)
         self._stack.callback(self._engine.close)
-        check_interface(self._request, list(self._engine.inputs), list(self._engine.outputs))
+        inputs = {name: shape for name, (shape, _) in self._engine.inputs.items()}
+        check_interface(self._request, inputs, list(self._engine.outputs))
         self._inputs = {name: self._workspace.pinned(name, *self._engine.inputs[name]) for name in INPUT_NAMES}
         self._outputs = {name: self._workspace.pinned(name, *self._engine.outputs[name]) for name in OUTPUT_NAMES}
         self._sequence = self._sequence_of(self._enqueue_planes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,15 @@ class ShapeRange:
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """An input or output of a network: shape (−1 where dynamic) and type (`DataType` by name)."""
+
+    name: str
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True)
 class BuildOptions:
     """How to build.
 
@@ -38,21 +47,14 @@ class BuildOptions:
         workspace_bytes: the most that a layer may use as scratch memory.
         timing_cache: measurements of earlier builds, empty for none.
         progress: is told how far the build is; an exception that it raises ends the build.
+        check: is given the graph's inputs before the build, and may refuse them by an exception.
     """
 
     shapes: Mapping[str, ShapeRange]
     workspace_bytes: int = WORKSPACE_BYTES
     timing_cache: bytes = b""
     progress: Progress = field(default=lambda phase, done, steps: None)
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a network: shape (−1 where dynamic) and type (`DataType` by name)."""
-
-    name: str
-    shape: Shape
-    dtype: str
+    check: Callable[[Sequence[Tensor]], None] = field(default=lambda inputs: None)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def build_plan(library: Library, graph: bytes, options: BuildOptions) -> Plan:
     builder = library.trt.Builder(library.log)
     network = builder.create_network(library.network_flags)
     _parse(library, network, graph)
+    inputs = tuple(_tensor(network.get_input(index)) for index in range(network.num_inputs))
+    options.check(inputs)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(library.trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     config.add_optimization_profile(_profile(builder, options.shapes))
@@ -88,7 +92,6 @@ def build_plan(library: Library, graph: bytes, options: BuildOptions) -> Plan:
         raise monitor.error
     if engine is None:
         raise BackendError(f"{library.flavour.name}: cannot build the engine: {library.complaint()}")
-    inputs = tuple(_tensor(network.get_input(index)) for index in range(network.num_inputs))
     outputs = tuple(_tensor(network.get_output(index)) for index in range(network.num_outputs))
     return Plan(bytes(engine), inputs, outputs, b"" if timings is None else bytes(timings.serialize()))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ....errors import BackendError
 from ...artifact import file_sha256
-from ..base import BackendRequest, Precision, chosen_precision, graph_path
+from ..base import BackendRequest, Precision, check_lens, chosen_precision, graph_path
 from .adapter import Library
-from .builder import WORKSPACE_BYTES, BuildOptions, Progress, ShapeRange, build_plan
+from .builder import WORKSPACE_BYTES, BuildOptions, Progress, ShapeRange, Tensor, build_plan
 from .cache import ANY_GPU, CachedEngine, EngineCache, EngineKey
 from .device import GpuIdentity
 from .pixel_graph import SHAPES, graph_digest, pixel_graph
@@ -62,26 +62,32 @@ class EngineMaker:
         """Build and keep the network's engine, not verified yet.
 
         Raises:
-            ModelError: the parser refuses the graph.
+            ModelError: the parser refuses the graph, or its lens has another shape.
             BackendError: the library cannot build it, or the folder cannot be written.
         """
         shape = ShapeRange.fixed((1, 3, request.height, request.width))
         path = graph_path(request, precision)
-        return self._build(self.network_key(request, precision), path.read_bytes, {"image": shape})
+
+        def check(inputs: Sequence[Tensor]) -> None:
+            check_lens(path, next((tensor.shape for tensor in inputs if tensor.name == "lens"), ()))
+
+        options = BuildOptions({"image": shape}, self.workspace_bytes, progress=self.progress, check=check)
+        return self._build(self.network_key(request, precision), path.read_bytes, options)
 
     def build_pixels(self) -> CachedEngine:
         """Build and keep the engine for pre-processing. Needs the Python package onnx."""
-        return self._build(self.pixel_key(), pixel_graph, SHAPES)
+        options = BuildOptions(SHAPES, self.workspace_bytes, progress=self.progress)
+        return self._build(self.pixel_key(), pixel_graph, options)
 
-    def _build(self, key: EngineKey, graph: Callable[[], bytes], shapes: dict[str, ShapeRange]) -> CachedEngine:
+    def _build(self, key: EngineKey, graph: Callable[[], bytes], options: BuildOptions) -> CachedEngine:
         about = {"library": key.library, "gpu": key.about["gpu"]}
         timings = f"timing_{key.library}_{key.gpu.name}.cache"
         found = self.cache.written_ns(key)
         with self.cache.building(key):
             if self.cache.written_ns(key) != found and (made := self._made_by_another(key)):
                 return made
-            options = BuildOptions(shapes, self.workspace_bytes, self.cache.load_notes(timings, about), self.progress)
-            plan = build_plan(self.library, graph(), options)
+            timed = replace(options, timing_cache=self.cache.load_notes(timings, about))
+            plan = build_plan(self.library, graph(), timed)
             built = CachedEngine(plan.engine)
             self.cache.store(key, built)
             if plan.timing_cache:
