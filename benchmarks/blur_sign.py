@@ -27,6 +27,7 @@ from defocus_depth.optics import from_linear
 from defocus_training.data.procedural import ProceduralOptions
 from defocus_training.data.simulated import standing_stack
 from defocus_training.networks import DefocusModel
+from defocus_training.networks.model import UNKNOWN_NEAREST_PX
 from defocus_training.train.checkpoints import load_weights
 
 SEED = 4_000_000  # pools draw from 10 000 000 on
@@ -90,7 +91,7 @@ def _rooms(count: int) -> Iterator[Room]:
 def _estimate(model: DefocusModel, room: Room) -> Map:
     """Signed CoC (px): with a gain of 1 px per dioptre, φ is the focus."""
     image = torch.from_numpy(room.image.transpose(2, 0, 1)[None].copy())
-    return model(image, torch.tensor([[1.0, room.focus_px]])).coc[0, 0].numpy()
+    return model(image, torch.tensor([[1.0, room.focus_px, UNKNOWN_NEAREST_PX]])).coc[0, 0].numpy()
 
 
 def _figures(rooms: list[Room], estimates: list[Map]) -> dict[str, float]:

@@ -31,7 +31,7 @@ def test_onnx_equals_torch(exported: Path, size: tuple[int, int]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(str(exported / "m.onnx"))
     image = np.random.default_rng(0).random((1, 3, *size), np.float32)
-    lens = np.array([[7.8, 2.857]], np.float32)
+    lens = np.array([[7.8, 2.857, 2.857]], np.float32)
     with torch.no_grad():
         expected = load_weights(exported / "w.safetensors")(torch.from_numpy(image), torch.from_numpy(lens))
     assert [output.name for output in session.get_outputs()] == list(OUTPUT_NAMES)

@@ -25,10 +25,10 @@ def model_of(**changes: float) -> DefocusModel:
 def made_reference(model: DefocusModel, factor: float) -> Reference:
     """Inverse depths drawn from the Laplace distribution whose scale is `factor` times the predicted one."""
     image = torch.rand(1, 3, 90, 128, generator=torch.Generator().manual_seed(1))
-    location, scale = published(model, Reference(image, GAIN, FOCUS, NOTHING, NOTHING))
+    location, scale = published(model, Reference(image, GAIN, FOCUS, FOCUS, NOTHING, NOTHING))
     noise = np.random.default_rng(0).laplace(size=location.shape)
     inverse_depth = np.abs(location + factor * scale * noise).astype(np.float32)
-    return Reference(image, GAIN, FOCUS, inverse_depth, np.ones_like(inverse_depth))
+    return Reference(image, GAIN, FOCUS, FOCUS, inverse_depth, np.ones_like(inverse_depth))
 
 
 def published(model: DefocusModel, reference: Reference, factors: Factors = TRAINED) -> Maps:
@@ -36,7 +36,7 @@ def published(model: DefocusModel, reference: Reference, factors: Factors = TRAI
     model.options = dataclasses.replace(model.options, median_factor=factors.median, scale_factor=factors.scale)
     padded = torch.nn.functional.pad(reference.image, (0, 0, 0, 6), mode="reflect")
     with torch.no_grad():
-        output = model(padded, torch.tensor([[GAIN, FOCUS]]))
+        output = model(padded, torch.tensor([[GAIN, FOCUS, FOCUS]]))
     return 1 / output.depth[0, 0, :90].numpy(), output.inv_depth_scale[0, 0, :90].numpy()
 
 
@@ -81,7 +81,7 @@ def test_pixels_without_weight_do_not_count() -> None:
 
 
 def test_the_factor_scales_what_is_published() -> None:
-    image, lens = torch.rand(1, 3, 64, 64), torch.tensor([[GAIN, FOCUS]])
+    image, lens = torch.rand(1, 3, 64, 64), torch.tensor([[GAIN, FOCUS, FOCUS]])
     with torch.no_grad():
         plain, scaled = (model_of(scale_factor=factor)(image, lens) for factor in (1.0, 1.5))
     torch.testing.assert_close(scaled.inv_depth_scale, 1.5 * plain.inv_depth_scale)
@@ -90,7 +90,7 @@ def test_the_factor_scales_what_is_published() -> None:
 
 
 def test_the_median_factor_brings_depth_nearer_and_leaves_the_scale() -> None:
-    image, lens = torch.rand(1, 3, 64, 64), torch.tensor([[GAIN, FOCUS]])
+    image, lens = torch.rand(1, 3, 64, 64), torch.tensor([[GAIN, FOCUS, FOCUS]])
     with torch.no_grad():
         plain, nearer = (model_of(median_factor=factor)(image, lens) for factor in (1.0, 1.5))
     torch.testing.assert_close(nearer.inv_depth_scale, plain.inv_depth_scale)

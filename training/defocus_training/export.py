@@ -24,7 +24,7 @@ from .train.checkpoints import save_weights
 WORKING_SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (480, 640))
 """(height, width); the first is loaded before any image is seen."""
 LARGEST_COC_PX = 24.0
-EXAMPLE_LENS = (7.8, 2.857)
+EXAMPLE_LENS = (7.8, 2.857, 2.857)
 OPSET = 18
 
 

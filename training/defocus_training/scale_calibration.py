@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from defocus_depth.errors import ConfigError
+from defocus_depth.inference import EstimatorConfig
 from defocus_depth.optics import blur_gain_px_per_dpt, focus_dpt
 from defocus_depth.stacks import find_stacks, load_image, read_stack
 from defocus_depth.types import FloatArray, FocalStack
@@ -48,13 +49,14 @@ class Reference:
 
     Attributes:
         image: (1, 3, H, W) 0..1.
-        gain_px_per_dpt, focus_dpt: the lens, G and F.
+        gain_px_per_dpt, focus_dpt, nearest_dpt: the lens, G and F, and what the estimator says of the nearest depth.
         inverse_depth_dpt, weight: (H, W), of the fit; weight 0..1.
     """
 
     image: Float[Tensor, "1 3 h w"]
     gain_px_per_dpt: float
     focus_dpt: float
+    nearest_dpt: float
     inverse_depth_dpt: FloatArray
     weight: FloatArray
 
@@ -104,7 +106,8 @@ def _predicted_dpt(model: DefocusModel, reference: Reference) -> tuple[Tensor, T
     padding = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
     image = torch.nn.functional.pad(reference.image, padding, mode="reflect")
     gain = reference.gain_px_per_dpt
-    _, inverse = model.measure_px(image, torch.tensor([[gain * reference.focus_dpt]]))
+    lens_px = gain * torch.tensor([[reference.focus_dpt, reference.nearest_dpt]])
+    _, inverse = model.measure_px(image, lens_px)
     location, scale = (upsample(plane)[0, 0, :height, :width] / gain for plane in inverse)
     return location, scale
 
@@ -123,6 +126,7 @@ def _reference(stack: FocalStack, fits: Path) -> Reference:
         torch.from_numpy(np.ascontiguousarray(planes))[None],
         float(blur_gain_px_per_dpt(lens, focus, image.shape[1])),
         float(focus),
+        EstimatorConfig().nearest_possible_dpt(stack.frames[0].focus_distance_m),
         1 / np.load(_fit_of(stack, fits)),
         np.load(fits / stack.name / "confidence.npy"),
     )

@@ -56,6 +56,7 @@ def test_jpeg_leaves_what_opencv_s_codec_leaves(quality: int) -> None:
     image = picture(2)
     bgr = np.ascontiguousarray((image * 255).round().astype(np.uint8)[..., ::-1])
     theirs = cv2.imdecode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    assert theirs is not None
     expected = planes(np.ascontiguousarray(theirs[..., ::-1]).astype(np.float32) / 255)
     found = jpeg(batch(image), torch.tensor([quality]))[0]
     damage = float((expected - planes(image)).square().mean().sqrt())

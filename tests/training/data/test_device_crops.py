@@ -9,12 +9,21 @@ import torch
 
 from defocus_depth.errors import ConfigError
 from defocus_training.data.augment import AugmentOptions
-from defocus_training.data.crops import Crop, CropOptions, Turn, pair_of, usable_frames
+from defocus_training.data.crops import (
+    Crop,
+    CropOptions,
+    Turn,
+    _told_nearest_px,
+    nearest_taught_px,
+    pair_of,
+    usable_frames,
+)
 from defocus_training.data.device_crops import DevicePairs, Windows
 from defocus_training.data.photometric import PhotometricPairs
 from defocus_training.data.pool import Shard, read_shard, shard_paths, write_shard
 from defocus_training.data.sources import PoolSource
 from defocus_training.data.stack_bank import StackBank
+from defocus_training.networks.model import UNKNOWN_NEAREST_PX
 
 CPU = torch.device("cpu")
 CROPS = CropOptions(size_px=32)
@@ -97,6 +106,26 @@ def test_frames_are_chosen_by_the_rules_of_the_cpu_path(pool_folder: Path) -> No
         firsts = windows.frames[:, 0] == torch.tensor([each[0] for each in usable])[windows.stack]
         assert abs(float(firsts.float().mean()) - crops.near_share) < 0.03
     assert set(windows.stack.tolist()) == set(range(bank.count))
+
+
+def test_both_paths_tell_the_networks_true_bounds_of_the_nearest_depth(pool_folder: Path) -> None:
+    """Of three kinds in their shares: the nearest focus, the teacher's nearest depth with some slack, or nothing."""
+    crops = dataclasses.replace(CROPS, rig_share=0.4, bound_share=0.4)
+    bank, shards = bank_of(pool_folder), [read_shard(path) for path in shard_paths(pool_folder)[1:]]
+    stacks = [(shard, stack) for shard in shards for stack in range(len(shard.focus_px))]
+    stack = torch.arange(len(stacks)).repeat(500)
+    told = DevicePairs(bank, crops, PLAIN, 4)._told_nearest_px(stack).view(500, -1)
+    rng = np.random.default_rng(4)
+    for index, (shard, place) in enumerate(stacks):
+        window = slice(0, 32), slice(0, 32)
+        crop = Crop(shard, place, [0, 1], window, 1.0, Turn(0, False), 32)
+        theirs = torch.tensor([_told_nearest_px(rng, crop, crops) for _ in range(500)])
+        taught = nearest_taught_px(shard, place)
+        for values in (told[:, index], theirs):
+            rig, unknown = values == float(shard.focus_px[place].max()), values == UNKNOWN_NEAREST_PX
+            assert abs(float(rig.float().mean()) - 0.4) < 0.1 and abs(float(unknown.float().mean()) - 0.2) < 0.1
+            bounds = values[~rig & ~unknown]
+            assert taught * 0.999 <= float(bounds.min()) and float(bounds.max()) <= taught * 1.301
 
 
 def test_windows_stay_inside_the_stack(pool_folder: Path) -> None:

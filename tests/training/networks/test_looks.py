@@ -56,7 +56,7 @@ def test_the_exported_graph_takes_sizes_whose_halves_are_odd(
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(str(graph))
     image = np.random.default_rng(0).random((1, 3, *size), np.float32)
-    lens = np.array([[7.8, 2.857]], np.float32)
+    lens = np.array([[7.8, 2.857, 2.857]], np.float32)
     with torch.no_grad():
         expected = model(torch.from_numpy(image), torch.from_numpy(lens))
     for got, wanted in zip(session.run(None, {"image": image, "lens": lens}), expected, strict=True):
@@ -67,7 +67,7 @@ def test_the_exported_graph_takes_sizes_whose_halves_are_odd(
 def test_the_second_look_changes_what_is_published() -> None:
     torch.manual_seed(2)
     model = DefocusModel(TWO).eval()
-    image, lens = torch.rand(1, 3, 64, 96), torch.tensor([[7.8, 2.857]])
+    image, lens = torch.rand(1, 3, 64, 96), torch.tensor([[7.8, 2.857, 2.857]])
     with torch.no_grad():
         both = model(image, lens)
         model.options = ModelOptions(TWO.sdnet_widths, TWO.depthnet_widths)

@@ -16,7 +16,7 @@ TINY = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8))
 def test_budget_of_five_gflop_at_vga_and_twelve_megabytes() -> None:
     model = DefocusModel().eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.rand(1, 3, 480, 640), torch.tensor([[15.6, 2.857]]))
+        model(torch.rand(1, 3, 480, 640), torch.tensor([[15.6, 2.857, 2.857]]))
     assert counter.get_total_flops() <= 5.0e9  # multiplications and additions counted apart
     assert sum(p.numel() for p in model.parameters()) * 4 <= 12e6
 
@@ -44,7 +44,7 @@ def test_features_are_finite_on_a_flat_black_image() -> None:
 def test_outputs_have_the_images_size_and_keep_the_optics_identity() -> None:
     torch.manual_seed(0)
     model = DefocusModel(TINY).eval()
-    lens = torch.tensor([[7.8, 2.857], [15.0, 0.0]])
+    lens = torch.tensor([[7.8, 2.857, 2.857], [15.0, 0.0, 2.0]])
     output = model(torch.rand(2, 3, 64, 96), lens)
     for values in output:
         assert values.shape == (2, 1, 64, 96) and values.isfinite().all()
@@ -57,7 +57,7 @@ def test_outputs_have_the_images_size_and_keep_the_optics_identity() -> None:
 def test_sdnet_does_not_know_the_lens() -> None:
     model = DefocusModel(TINY).eval()
     image = torch.rand(1, 3, 64, 64)
-    one, other = (model(image, torch.tensor([[gain, 2.0]])).defocus for gain in (3.0, 9.0))
+    one, other = (model(image, torch.tensor([[gain, 2.0, 2.0]])).defocus for gain in (3.0, 9.0))
     assert torch.equal(one, other)
 
 
@@ -65,9 +65,19 @@ def test_depth_follows_the_lens_scale_exactly() -> None:
     """Blur knows only G·F and G/d: twice the gain at half the focus is the same picture at half the inverse depth."""
     model = DefocusModel(TINY).eval()
     image = torch.rand(1, 3, 64, 64)
-    near, far = model(image, torch.tensor([[8.0, 2.0]])), model(image, torch.tensor([[16.0, 1.0]]))
+    near, far = (model(image, torch.tensor([lens])) for lens in ([8.0, 2.0, 3.0], [16.0, 1.0, 1.5]))
     torch.testing.assert_close(far.depth, 2 * near.depth)
     torch.testing.assert_close(far.confidence, near.confidence)
+
+
+def test_depth_depends_on_what_is_known_of_the_nearest_depth_up_to_where_blur_can_tell() -> None:
+    torch.manual_seed(3)
+    model, image = DefocusModel(TINY).eval(), torch.rand(1, 3, 64, 64)
+    rig, unknown, farther_still = (
+        model(image, torch.tensor([[10.0, 2.0, nearest]])).depth for nearest in (2.0, 6.0, 20.0)
+    )
+    assert not torch.allclose(rig, unknown)
+    assert torch.equal(unknown, farther_still)
 
 
 def test_confidence_is_the_probability_under_the_truncated_laplace() -> None:

@@ -21,7 +21,8 @@ def test_rows_show_image_targets_predictions_and_weights() -> None:
         torch.full((ROWS + 1, 1, 16, 16), 20.0),
         torch.ones(ROWS + 1, 1, 16, 16),
         torch.ones(ROWS + 1, 2),
-        torch.ones(ROWS + 1, 2),
+        torch.ones(ROWS + 1),
+        torch.full((ROWS + 1,), 20.0),
     )
     shown = panel(DefocusModel(ModelOptions((8, 8, 8, 8), (8, 8, 8, 8))), pair)
     assert shown.shape == (ROWS * 64, 5 * 64, 3) and shown.dtype == np.uint8

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from ..networks.model import UNKNOWN_NEAREST_PX
 from ..networks.sdnet import LARGEST_COC_PX
 from .augment import AugmentOptions, camera_effects, tone_curve
 from .pool import TRAINING_SEED_BASE, Shard
@@ -22,6 +23,9 @@ Supervision = Literal["self", "truth"]
 STRIDE = 4
 BLUR_SHARE = 0.95
 """Of a frame's pixels, whose |CoC| SDNet must be able to express."""
+NEAREST_QUANTILE = 0.998
+BOUND_SLACK = (1.0, 1.3)
+"""What is told over what is there."""
 Rng = np.random.Generator
 
 
@@ -30,7 +34,8 @@ class Pair(NamedTuple):
 
     `image` 0..1, `focus_px` φ, `target_px` u = G/d at stride 4, `weight` 0..1 of the target, `outside` 1 where the
     frame is focused nearer or farther than the whole scene (its blur has one sign), else 0; `standing` 1 where
-    things stand on tables or floors, so that their layout shows the sign of blur, else 0.
+    things stand on tables or floors, so that their layout shows the sign of blur, else 0; `nearest_px` ν, what the
+    networks are told of the largest u there can be.
     """
 
     image: Float[Tensor, "*b 2 3 h w"]
@@ -39,6 +44,12 @@ class Pair(NamedTuple):
     weight: Float[Tensor, "*b 1 h4 w4"]
     outside: Float[Tensor, "*b 2"]
     standing: Float[Tensor, "*b"]
+    nearest_px: Float[Tensor, "*b"]
+
+    @property
+    def lens_px(self) -> Float[Tensor, "*b 2 2"]:
+        """φ and ν of every frame."""
+        return torch.stack([self.focus_px, self.nearest_px[..., None].expand_as(self.focus_px)], -1)
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,10 @@ class CropOptions:
     upright_share: float = 0.7
     """Probability that a crop stays upright (mirrored or not): floors are below, and nearer further down. The other
     crops are turned by quarters, for cameras that are mounted on their side or upside down."""
+    rig_share: float = 0.5
+    """Probability that the networks are told what the rig knows: nothing is nearer than the nearest focus."""
+    bound_share: float = 0.25
+    """Probability that they are told the nearest depth of the scene, or a little less; else they know nothing."""
     least_weight: float = 0.08
     """Weight of a target that the teacher is not sure of: it followed from the surroundings."""
 
@@ -137,12 +152,28 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
         _cells(crop.place(weight)),
         torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
         torch.tensor(float(crop.shard.standing[crop.stack])),
+        torch.tensor(_told_nearest_px(rng, crop, crops) * crop.ratio, dtype=torch.float32),
     )
 
 
 def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: AugmentOptions) -> np.ndarray:
     toned = tone[crop.shard.frames[crop.stack, frame][crop.window], np.arange(3)]
     return camera_effects(rng, crop.place(toned), augment)
+
+
+def _told_nearest_px(rng: Rng, crop: Crop, crops: CropOptions) -> float:
+    """One of three true statements on the largest u = G/d of the stack; by the teacher's depth, never the exact one."""
+    kind, slack = rng.random(), rng.uniform(*BOUND_SLACK)
+    if kind < crops.rig_share:
+        return float(crop.shard.focus_px[crop.stack].max())
+    if kind < crops.rig_share + crops.bound_share:
+        return nearest_taught_px(crop.shard, crop.stack) * slack
+    return UNKNOWN_NEAREST_PX
+
+
+def nearest_taught_px(shard: Shard, stack: int) -> float:
+    """Largest u (px) of a stack by its teacher, but for single wrong pixels."""
+    return float(np.quantile(shard.teacher_px[stack, ::4, ::4].astype(np.float32), NEAREST_QUANTILE))
 
 
 def usable_frames(shard: Shard, stack: int) -> list[int]:

@@ -11,8 +11,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..networks.model import UNKNOWN_NEAREST_PX
 from .augment import AugmentOptions
-from .crops import STRIDE, CropOptions, Pair
+from .crops import BOUND_SLACK, STRIDE, CropOptions, Pair
 from .device_augment import camera_effects, random_tones
 from .dice import Dice
 from .photometric import PhotometricPair
@@ -90,6 +91,7 @@ class DevicePairs:
             _cells(windows, self._weights(stack)),
             ((windows.frames == 0) | (windows.frames == last)).float(),
             bank.standing[stack].float(),
+            self._told_nearest_px(stack) * windows.ratio,
         )
 
     def _photometric(self, windows: Windows) -> PhotometricPair:
@@ -107,6 +109,15 @@ class DevicePairs:
             windows.of_frames(3).place(captured).unflatten(0, (count, 3)),
             bank.focus_px[stack[:, None], frames] * windows.ratio[:, None],
         )
+
+    def _told_nearest_px(self, stack: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """One of three true statements on the largest u of each stack, as in `crops`."""
+        kind = self.dice.uniform(0, 1, len(stack))
+        rig = self.bank.focus_px[stack].amax(1)
+        bound = self.bank.nearest_px[stack] * self.dice.uniform(*BOUND_SLACK, len(stack))
+        known = self.crops.rig_share + self.crops.bound_share
+        told = torch.where(kind < self.crops.rig_share, rig, bound)
+        return torch.where(kind < known, told, UNKNOWN_NEAREST_PX)
 
     def _weights(self, stack: Int64[Tensor, " n"]) -> Float[Tensor, "n h w"]:
         deviation = self.bank.deviation_px[stack].float() / self.crops.trusted_deviation_px

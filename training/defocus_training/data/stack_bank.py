@@ -11,7 +11,7 @@ from torch import Tensor
 
 from defocus_depth.errors import ConfigError
 
-from .crops import Supervision, usable_frames
+from .crops import Supervision, nearest_taught_px, usable_frames
 from .pool import Shard, read_shard, shard_paths
 
 MOST_AT_ONCE = 8
@@ -29,6 +29,7 @@ class StackBank:
     target_px: Float[Tensor, "s n n"]
     deviation_px: Float[Tensor, "s n n"]
     teacher_px: Float[Tensor, "s n n"]
+    nearest_px: Float[Tensor, " s"]
     standing: Bool[Tensor, " s"]
     usable: Int64[Tensor, "s k"]
     usable_count: Int64[Tensor, " s"]
@@ -82,6 +83,9 @@ class StackBank:
             "teacher_px": teacher,
             "target_px": self._copied(shard.truth_px) if exact else teacher,
             "deviation_px": torch.zeros_like(teacher) if exact else self._copied(shard.teacher_deviation_px),
+            "nearest_px": torch.tensor([nearest_taught_px(shard, stack) for stack in range(len(usable))]).to(
+                self._device
+            ),
             "standing": self._copied(shard.standing),
             "usable": usable.to(self._device),
             "usable_count": counts.to(self._device),

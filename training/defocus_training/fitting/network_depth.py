@@ -18,7 +18,10 @@ _MULTIPLE_PX = 32
 
 @torch.no_grad()
 def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
-    """Inverse depth (H, W) from the fitted frame of nearest focus alone; dpt, or in the focus coordinate."""
+    """Inverse depth (H, W) from the fitted frame of nearest focus alone; dpt, or in the focus coordinate.
+
+    The network is told what sweeps are made for: that nothing is nearer than their nearest focus.
+    """
     units, first = pixel_units(fit), fitted_frames(fit)[0]
     encoded = from_linear(np.clip(fit.frames[first], 0, 1), "srgb").astype(np.float32)
     image = torch.from_numpy(encoded).movedim(-1, 0)[None]
@@ -26,6 +29,6 @@ def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
     padding = (0, -width % _MULTIPLE_PX, 0, -height % _MULTIPLE_PX)
     focus_px = torch.from_numpy(units.of(fit.focus_dpt[first : first + 1]))[None]
     model.eval()
-    _, inverse = model.measure_px(functional.pad(image, padding, mode="reflect"), focus_px)
+    _, inverse = model.measure_px(functional.pad(image, padding, mode="reflect"), focus_px.expand(1, 2))
     u_px = functional.interpolate(inverse.location_px, scale_factor=4, mode="bilinear", align_corners=False)
     return units.back(u_px[0, 0, :height, :width].numpy())

@@ -14,7 +14,9 @@ from .sdnet import SMALLEST_SCALE_PX, Defocus
 from .unet import UNet
 
 COC_UNIT_PX = 20.0
-HINTS = 5
+HINTS = 6
+NEAREST_HINT = (-0.25, 2.0)
+"""Range of the hint of the nearest depth, in units of 20 px: what lies further from the focus makes no difference."""
 EDGE_CELLS = 5
 """Window (cells of 4 px) in which a depth edge of a blurred picture may be misplaced."""
 EDGE_SHARE = 0.3
@@ -37,14 +39,17 @@ class DepthNet(nn.Module):
         self.unet = UNet(FEATURES + hidden_used + HINTS, widths)
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
 
-    def forward(self, defocus: Defocus, focus_px: Float[Tensor, "b 1"]) -> InverseDepth:
-        """Inverse depth from SDNet's output and φ (px).
+    def forward(self, defocus: Defocus, lens_px: Float[Tensor, "b 2"]) -> InverseDepth:
+        """Inverse depth from SDNet's output and the lens: φ (px), and ν, the largest u = G/d there can be (px).
+
+        One image does not show on which side of the focus a point lies. Where the focus is nearer than all there can
+        be, ν ≤ φ, nothing is on its near side; else the scene's layout must tell.
 
         The network says on which side of the focus plane a point lies (tanh) and corrects SDNet's |CoC| by a residual:
         u = softplus(φ − side·|CoC| + residual).
         """
-        focus = focus_px.view(-1, 1, 1, 1).expand_as(defocus.coc_px)
-        hints = _hints(defocus, focus)
+        focus, nearest = (lens_px[:, k].view(-1, 1, 1, 1).expand_as(defocus.coc_px) for k in (0, 1))
+        hints = _hints(defocus, focus, nearest)
         used = torch.cat([defocus.features, F.relu(self.squeeze(defocus.hidden)), hints], 1)
         side, residual, scale = self.head(self.unet(used)).float().split(1, 1)
         signed_coc = torch.tanh(side + 1.0) * defocus.coc_px
@@ -60,7 +65,11 @@ def _edge_height(values: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
     return highest + lowest
 
 
-def _hints(defocus: Defocus, focus: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 5 h w"]:
-    """φ, |CoC|, log of its scale, and both inverse depths that |CoC| allows, in units of 20 px."""
+def _hints(
+    defocus: Defocus, focus: Float[Tensor, "b 1 h w"], nearest: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b 6 h w"]:
+    """φ, |CoC|, log of its scale, both inverse depths that |CoC| allows, ν beyond φ; in units of 20 px."""
     coc = defocus.coc_px
-    return torch.cat([focus, coc, COC_UNIT_PX * defocus.scale_px.log(), focus - coc, focus + coc], 1) / COC_UNIT_PX
+    in_px = torch.cat([focus, coc, COC_UNIT_PX * defocus.scale_px.log(), focus - coc, focus + coc], 1)
+    beyond = ((nearest - focus) / COC_UNIT_PX).clamp(*NEAREST_HINT)
+    return torch.cat([in_px / COC_UNIT_PX, beyond], 1)

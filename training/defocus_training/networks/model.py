@@ -17,8 +17,10 @@ from .sdnet import Defocus, SDNet
 
 NEAR_EMPHASIS = 0.4
 """Exponent of u/φ in DepthNet's pixel weights (`LossWeights.near_emphasis`): training's share of the way to AbsRel."""
-UNKNOWN_FOCUS_PX = 20.0
-"""φ that DepthNet is told where it is told nothing."""
+HIDDEN_LENS_PX = 20.0
+"""φ and ν that DepthNet is told where it is told nothing of the lens."""
+UNKNOWN_NEAREST_PX = 200.0
+"""ν where nobody knows how near things can be: beyond all that blur can tell."""
 RATIO = 1.25
 """δ1's ratio: confidence is the probability that depth is right within this factor."""
 
@@ -65,31 +67,34 @@ class DefocusModel(nn.Module):
         options = self.options = options or ModelOptions()
         self.sdnet = SDNet(options.sdnet_widths)
         self.depthnet = DepthNet(options.depthnet_widths, options.sdnet_widths[0])
-        self.hidden_focus_px = None if options.lens_conditioning else UNKNOWN_FOCUS_PX
+        self.hidden_lens_px = None if options.lens_conditioning else HIDDEN_LENS_PX
 
     def estimate_px(
-        self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]
+        self, image: Float[Tensor, "b 3 h w"], lens_px: Float[Tensor, "b 2"]
     ) -> tuple[Defocus, InverseDepth]:
-        """What the losses see: both networks' outputs of one look, at stride 4, in px."""
+        """What the losses see: both networks' outputs of one look, at stride 4, in px; `lens_px` as in `DepthNet`."""
         defocus = self.sdnet(image)
-        if self.hidden_focus_px is not None:
-            focus_px = torch.full_like(focus_px, self.hidden_focus_px)
-        return defocus, self.depthnet(defocus, focus_px)
+        if self.hidden_lens_px is not None:
+            lens_px = torch.full_like(lens_px, self.hidden_lens_px)
+        return defocus, self.depthnet(defocus, lens_px)
 
-    def measure_px(self, image: Float[Tensor, "b 3 h w"], focus_px: Float[Tensor, "b 1"]) -> tuple[Measured, Measured]:
+    def measure_px(self, image: Float[Tensor, "b 3 h w"], lens_px: Float[Tensor, "b 2"]) -> tuple[Measured, Measured]:
         """What users see, before it is in metres: |CoC| and inverse depth u at stride 4, in px, of all looks."""
         full = (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE)
         cocs, inverses = [], []
         for ratio in self.options.looks:
-            defocus, inverse = self.estimate_px(smaller(image, ratio), ratio * focus_px)
+            defocus, inverse = self.estimate_px(smaller(image, ratio), ratio * lens_px)
             cocs.append(as_in_full_size(Measured(defocus.coc_px, defocus.scale_px), ratio, full))
             inverses.append(as_in_full_size(Measured(*inverse), ratio, full))
         return fuse(cocs), fuse(inverses)
 
-    def forward(self, image: Float[Tensor, "b 3 h w"], lens: Float[Tensor, "b 2"]) -> ModelOutput:
-        """Maps of `image` (0..1, multiples of 32) seen through `lens` = (G px/dpt, F dpt)."""
-        gain, focus = lens[:, :1], lens[:, 1:]
-        coc, inverse = self.measure_px(image, gain * focus)
+    def forward(self, image: Float[Tensor, "b 3 h w"], lens: Float[Tensor, "b 3"]) -> ModelOutput:
+        """Maps of `image` (0..1, multiples of 32) seen through `lens` = (G px/dpt, F dpt, N dpt).
+
+        N is 1/(nearest distance at which anything can be): F or less says that nothing is on the focus's near side.
+        """
+        gain, focus = lens[:, :1], lens[:, 1:2]
+        coc, inverse = self.measure_px(image, gain * lens[:, 1:])
         gain_map, focus_map = gain.view(-1, 1, 1, 1), focus.view(-1, 1, 1, 1)
         location = upsample(inverse.location_px) / gain_map
         trained_scale = upsample(inverse.scale_px) / gain_map

@@ -63,7 +63,7 @@ def photometric_losses(
     reconstruction: splatted with DepthNet's depth from the first image, it must give every frame of the stack.
     """
     image = batch.pair.image.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    defocus, inverse = model.estimate_px(image, batch.pair.focus_px.reshape(-1, 1))
+    defocus, inverse = model.estimate_px(image, batch.pair.lens_px.flatten(0, 1))
     coc = upsample(defocus.coc_px.float()).unflatten(0, (-1, 2))[:, :, 0]
     u_small = inverse.u_px.float().unflatten(0, (-1, 2))[:, 0]
     u = upsample(u_small)

@@ -23,7 +23,7 @@ def panel(model: DefocusModel, pair: Pair) -> np.ndarray:
     """
     model.eval()
     image, focus = pair.image[:ROWS, 0], pair.focus_px[:ROWS, :1]
-    defocus, inverse = model.estimate_px(image, focus)
+    defocus, inverse = model.estimate_px(image, pair.lens_px[:ROWS, 0])
     focus_map = focus[:, :, None, None]
     maps = [(focus_map - pair.target_px[:ROWS]).abs(), defocus.coc_px, (focus_map - inverse.u_px).abs()]
     columns = [_bytes(image), *(_turbo(values / LARGEST_PX) for values in maps), _grey(pair.weight[:ROWS])]

@@ -17,8 +17,7 @@ MOST_EMPHASIS = 12.0
 def pair_losses(model: DefocusModel, pair: Pair, weights: LossWeights) -> dict[str, Float[Tensor, ""]]:
     """Every term of the loss, unweighted, of a batch of pairs; the model runs once on all images."""
     image = pair.image.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    focus = pair.focus_px.reshape(-1, 1)
-    defocus, inverse = model.estimate_px(image, focus)
+    defocus, inverse = model.estimate_px(image, pair.lens_px.flatten(0, 1))
     return {
         "sdnet": _sdnet_likelihood(defocus, pair, weights),
         "depthnet": _depthnet_likelihood(inverse, pair, weights),

@@ -47,7 +47,7 @@ def validate(model: DefocusModel, batches: list[Pair], config: TrainConfig) -> d
 
 
 def _errors(model: DefocusModel, pair: Pair) -> dict[str, float]:
-    defocus, inverse = model.estimate_px(pair.image[:, 0], pair.focus_px[:, :1])
+    defocus, inverse = model.estimate_px(pair.image[:, 0], pair.lens_px[:, 0])
     weight = pair.weight * pair.outside[:, 0, None, None, None]
     weight = weight / weight.sum().clamp_min(1e-6)
     coc = (pair.focus_px[:, 0, None, None, None] - pair.target_px).abs()
