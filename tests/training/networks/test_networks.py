@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from defocus_training.networks import DefocusModel, ModelOptions
+from defocus_training.networks.depthnet import COC_TOLERANCE_PX, _side
 from defocus_training.networks.features import FEATURES, DefocusFeatures
 from defocus_training.networks.model import NEAR_EMPHASIS, relative_median, within_ratio
 
@@ -101,3 +102,10 @@ def test_relative_median_has_less_relative_error_than_the_plain_one() -> None:
         found = float(relative_median(torch.tensor(location), torch.tensor(scale)))
         assert abs(found - exact) < 0.25 * scale  # a closed form for every b/μ at once
         assert abs(found - exact) < abs(location - exact)
+
+
+def test_the_near_side_counts_as_far_as_the_nearest_depth_leaves_it_room() -> None:
+    seen = torch.tensor([-1.0, 0.2, 1.0]).view(1, 1, 1, 3)
+    for room_px, expected in ((3.0, [-1.0, 0.2, 1.0]), (-COC_TOLERANCE_PX / 2, [0.0, 0.6, 1.0]), (-9.0, [1.0] * 3)):
+        found = _side(seen, torch.full_like(seen, room_px))
+        torch.testing.assert_close(found.flatten(), torch.tensor(expected))

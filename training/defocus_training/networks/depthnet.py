@@ -17,6 +17,8 @@ COC_UNIT_PX = 20.0
 HINTS = 6
 NEAREST_HINT = (-0.25, 2.0)
 """Range of the hint of the nearest depth, in units of 20 px: what lies further from the focus makes no difference."""
+COC_TOLERANCE_PX = 4.0
+"""By which SDNet's |CoC| may be too large: a point that much nearer than ν may still be on the near side."""
 EDGE_CELLS = 5
 """Window (cells of 4 px) in which a depth edge of a blurred picture may be misplaced."""
 EDGE_SHARE = 0.3
@@ -46,15 +48,21 @@ class DepthNet(nn.Module):
         be, ν ≤ φ, nothing is on its near side; else the scene's layout must tell.
 
         The network says on which side of the focus plane a point lies (tanh) and corrects SDNet's |CoC| by a residual:
-        u = softplus(φ − side·|CoC| + residual).
+        u = softplus(φ − side·|CoC| + residual). Where the near side would be nearer than ν, only the far one is left.
         """
         focus, nearest = (lens_px[:, k].view(-1, 1, 1, 1).expand_as(defocus.coc_px) for k in (0, 1))
         hints = _hints(defocus, focus, nearest)
         used = torch.cat([defocus.features, F.relu(self.squeeze(defocus.hidden)), hints], 1)
         side, residual, scale = self.head(self.unet(used)).float().split(1, 1)
-        signed_coc = torch.tanh(side + 1.0) * defocus.coc_px
+        signed_coc = _side(torch.tanh(side + 1.0), nearest - focus - defocus.coc_px) * defocus.coc_px
         u = F.softplus(focus - signed_coc + 4.0 * residual)
         return InverseDepth(u, F.softplus(scale) + SMALLEST_SCALE_PX + EDGE_SHARE * _edge_height(u.detach()))
+
+
+def _side(seen: Float[Tensor, "b 1 h w"], room_px: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """The side that is seen (−1 near .. 1 far) where the near side has room before ν, 1 where it has none at all."""
+    possible = (1 + room_px / COC_TOLERANCE_PX).clamp(0, 1)
+    return 1 - possible * (1 - seen)
 
 
 def _edge_height(values: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
