@@ -62,6 +62,7 @@ def test_a_window_of_full_size_gives_the_very_pixels_of_the_cpu_path(
     found = pairs.pairs_of(twin_windows(side, side, (20, 8), quarters, mirrored, extent))
     torch.testing.assert_close(found.image[0], expected.image, atol=1 / 500, rtol=0)
     torch.testing.assert_close(found.target_px[0], expected.target_px, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(found.target_scale_px[0], expected.target_scale_px, atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(found.weight[0], expected.weight, atol=2e-3, rtol=1e-3)
     assert torch.equal(found.focus_px[0], expected.focus_px)
     assert torch.equal(found.outside[0], expected.outside) and found.standing[0] == expected.standing
@@ -91,7 +92,7 @@ def test_self_supervision_never_sees_ground_truth(pool_folder: Path, tmp_path: P
     for a, b in zip([*clean.pair, *clean[1:]], [*blind.pair, *blind[1:]], strict=True):
         assert torch.equal(a, b) and a.isfinite().all()
     truth = next(DevicePairs(bank_of(tmp_path, "truth"), CROPS, AugmentOptions(), 3).batches(4))
-    assert truth.target_px.isnan().all() and (truth.weight == 1).all()
+    assert truth.target_px.isnan().all() and (truth.weight == 1).all() and not truth.target_scale_px.any()
 
 
 def test_frames_are_chosen_by_the_rules_of_the_cpu_path(pool_folder: Path) -> None:

@@ -4,7 +4,34 @@ import numpy as np
 import torch
 from scipy import stats
 
-from defocus_training.losses import defocus_loss, edge_aware_smoothness, extra_blur, laplace_nll, photometric_error
+from defocus_training.losses import (
+    Uncertain,
+    defocus_loss,
+    edge_aware_smoothness,
+    extra_blur,
+    laplace_nll,
+    photometric_error,
+)
+
+
+def known(values: torch.Tensor) -> Uncertain:
+    return Uncertain(values, torch.zeros_like(values))
+
+
+def test_likelihood_of_an_uncertain_value_is_its_expectation() -> None:
+    draws = torch.from_numpy(np.random.default_rng(0).laplace(3.0, 0.7, 400_000)).float()
+    for location in (3.0, 3.4, 6.0):
+        sampled = laplace_nll(known(draws), torch.tensor(location), torch.tensor(0.5), torch.ones(400_000))
+        value = Uncertain(torch.tensor([3.0]), torch.tensor([0.7]))
+        expected = laplace_nll(value, torch.tensor([location]), torch.tensor([0.5]), torch.ones(1))
+        assert abs(float(expected - sampled)) < 0.01
+
+
+def test_who_agrees_with_an_unsure_teacher_is_as_unsure() -> None:
+    """Where the location is the teacher's, the best scale is the teacher's own."""
+    value, scales = Uncertain(torch.full((1,), 5.0), torch.full((1,), 0.8)), np.geomspace(0.2, 3, 200)
+    losses = [float(laplace_nll(value, value.location, torch.tensor([s]), torch.ones(1))) for s in scales]
+    assert abs(scales[int(np.argmin(losses))] - 0.8) < 0.02
 
 
 def test_laplace_nll_is_the_negative_log_density() -> None:
@@ -12,16 +39,16 @@ def test_laplace_nll_is_the_negative_log_density() -> None:
     value, location, scale = rng.normal(0, 2, (3, 50))
     scale = np.abs(scale) + 0.1
     expected = -stats.laplace.logpdf(value, location, scale).mean()
-    got = laplace_nll(torch.tensor(value), torch.tensor(location), torch.tensor(scale), torch.ones(50))
+    got = laplace_nll(known(torch.tensor(value)), torch.tensor(location), torch.tensor(scale), torch.ones(50))
     assert np.isclose(float(got), expected)
 
 
 def test_laplace_nll_leaves_out_pixels_of_no_weight() -> None:
     values = torch.tensor([1.0, 100.0])
     weight = torch.tensor([1.0, 0.0])
-    with_outlier = laplace_nll(values, torch.zeros(2), torch.ones(2), weight)
-    assert torch.isclose(with_outlier, laplace_nll(values[:1], torch.zeros(1), torch.ones(1), torch.ones(1)))
-    assert float(laplace_nll(values, torch.zeros(2), torch.ones(2), torch.zeros(2))) == 0.0
+    with_outlier = laplace_nll(known(values), torch.zeros(2), torch.ones(2), weight)
+    assert torch.isclose(with_outlier, laplace_nll(known(values[:1]), torch.zeros(1), torch.ones(1), torch.ones(1)))
+    assert float(laplace_nll(known(values), torch.zeros(2), torch.ones(2), torch.zeros(2))) == 0.0
 
 
 def test_defocus_loss_is_zero_for_one_depth_and_one_for_a_pixel_of_error() -> None:

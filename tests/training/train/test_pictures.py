@@ -19,6 +19,7 @@ def test_rows_show_image_targets_predictions_and_weights() -> None:
         torch.full((ROWS + 1, 2, 3, 64, 64), 0.5),
         torch.full((ROWS + 1, 2), 20.0),
         torch.full((ROWS + 1, 1, 16, 16), 20.0),
+        torch.zeros(ROWS + 1, 1, 16, 16),
         torch.ones(ROWS + 1, 1, 16, 16),
         torch.ones(ROWS + 1, 2),
         torch.ones(ROWS + 1),

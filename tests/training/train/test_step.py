@@ -18,7 +18,15 @@ def depth_loss(
     if near_half:
         target[..., :8] = 62.0
     flags = torch.tensor([outside]), torch.tensor([standing])
-    pair = Pair(torch.rand(1, 2, 3, 64, 64), foci, target, torch.ones_like(target), *flags, torch.tensor([60.0]))
+    pair = Pair(
+        torch.rand(1, 2, 3, 64, 64),
+        foci,
+        target,
+        torch.zeros_like(target),
+        torch.ones_like(target),
+        *flags,
+        torch.tensor([60.0]),
+    )
     with torch.no_grad():
         return float(pair_losses(model, pair, LossWeights.model_validate(weights))["depthnet"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -32,7 +33,8 @@ Rng = np.random.Generator
 class Pair(NamedTuple):
     """Two frames of one stack through one crop; leading axis 2 (frames), before it the batch's.
 
-    `image` 0..1, `focus_px` φ, `target_px` u = G/d at stride 4, `weight` 0..1 of the target, `outside` 1 where the
+    `image` 0..1, `focus_px` φ, `target_px` u = G/d at stride 4, `target_scale_px` the Laplace
+    scale of its error, `weight` 0..1 of the target, `outside` 1 where the
     frame is focused nearer or farther than the whole scene (its blur has one sign), else 0; `standing` 1 where
     things stand on tables or floors, so that their layout shows the sign of blur, else 0; `nearest_px` ν, what the
     networks are told of the largest u there can be.
@@ -41,6 +43,7 @@ class Pair(NamedTuple):
     image: Float[Tensor, "*b 2 3 h w"]
     focus_px: Float[Tensor, "*b 2"]
     target_px: Float[Tensor, "*b 1 h4 w4"]
+    target_scale_px: Float[Tensor, "*b 1 h4 w4"]
     weight: Float[Tensor, "*b 1 h4 w4"]
     outside: Float[Tensor, "*b 2"]
     standing: Float[Tensor, "*b"]
@@ -141,7 +144,8 @@ def choose_crop(rng: Rng, shard: Shard, crops: CropOptions, augment: AugmentOpti
 
 def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, augment: AugmentOptions) -> Pair:
     """The pair at `crop`, through one camera's tone curve and, frame by frame, its other effects."""
-    target, weight = _targets(crop, supervision, crops)
+    target, deviation = _targets(crop, supervision)
+    weight = crops.least_weight + (1 - crops.least_weight) / (1 + (deviation / crops.trusted_deviation_px) ** 2)
     tone = tone_curve(rng, augment)
     images = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
     last = crop.shard.focus_px.shape[1] - 1
@@ -149,7 +153,8 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
         torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
         torch.from_numpy((crop.shard.focus_px[crop.stack, crop.frames] * crop.ratio).astype(np.float32)),
         _cells(crop.place(target) * np.float32(crop.ratio)),
-        _cells(crop.place(weight)),
+        _cells(crop.place(deviation) * np.float32(crop.ratio / math.sqrt(2))),
+        _cells(crop.place(weight.astype(np.float32))),
         torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
         torch.tensor(float(crop.shard.standing[crop.stack])),
         torch.tensor(_told_nearest_px(rng, crop, crops) * crop.ratio, dtype=torch.float32),
@@ -196,15 +201,13 @@ def _choose_frames(rng: Rng, usable: list[int], crops: CropOptions) -> list[int]
     return [usable[first], usable[second if second != first else (first + 1) % len(usable)]]
 
 
-def _targets(crop: Crop, supervision: Supervision, crops: CropOptions) -> tuple[np.ndarray, np.ndarray]:
-    """u of the window and its weight; the exact depth is looked at under `supervision: truth` only."""
+def _targets(crop: Crop, supervision: Supervision) -> tuple[np.ndarray, np.ndarray]:
+    """u of the window and the deviation of its error; the exact depth is looked at under `supervision: truth` only."""
     shard, at = crop.shard, (crop.stack, *crop.window)
     if supervision == "truth":
         truth = shard.truth_px[at].astype(np.float32)
-        return truth, np.ones_like(truth)
-    deviation = shard.teacher_deviation_px[at].astype(np.float32) / np.float32(crops.trusted_deviation_px)
-    sure = np.asarray(1 / (1 + deviation**2), np.float32)
-    return shard.teacher_px[at].astype(np.float32), crops.least_weight + (1 - crops.least_weight) * sure
+        return truth, np.zeros_like(truth)
+    return shard.teacher_px[at].astype(np.float32), shard.teacher_deviation_px[at].astype(np.float32)
 
 
 def _choose_turn(rng: Rng, crops: CropOptions) -> Turn:

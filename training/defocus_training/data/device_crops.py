@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -88,6 +89,7 @@ class DevicePairs:
             camera_effects(pictures, self.augment, self.dice).unflatten(0, (count, 2)),
             bank.focus_px[stack[:, None], windows.frames] * windows.ratio[:, None],
             _cells(windows, bank.target_px[stack]) * windows.ratio.view(-1, 1, 1, 1),
+            _cells(windows, bank.deviation_px[stack]) * (windows.ratio / math.sqrt(2)).view(-1, 1, 1, 1),
             _cells(windows, self._weights(stack)),
             ((windows.frames == 0) | (windows.frames == last)).float(),
             bank.standing[stack].float(),

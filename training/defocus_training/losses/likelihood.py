@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+SMALLEST_SPREAD = 1e-6
+
+
+class Uncertain(NamedTuple):
+    """A value that is Laplace-distributed itself: `location`, and `scale` ≥ 0 (0: it is known)."""
+
+    location: Float[Tensor, "*n"]
+    scale: Float[Tensor, "*n"]
+
 
 def laplace_nll(
-    value: Float[Tensor, "*n"], location: Float[Tensor, "*n"], scale: Float[Tensor, "*n"], weight: Float[Tensor, "*n"]
+    value: Uncertain, location: Float[Tensor, "*n"], scale: Float[Tensor, "*n"], weight: Float[Tensor, "*n"]
 ) -> Float[Tensor, ""]:
-    """Weighted mean of |x − μ|/b + log 2b (Kendall & Gal 2017, with the Laplace distribution for robustness)."""
-    nll = (value - location).abs() / scale + (2 * scale).log()
+    """Weighted mean of E|x − μ|/b + log 2b (Kendall & Gal 2017, with the Laplace distribution for robustness).
+
+    The expectation is over the value's own distribution: E|x − μ| = |m − μ| + s·e^(−|m − μ|/s) for x about m with scale
+    s. A prediction that agrees with an unsure teacher is thus no surer than the teacher.
+    """
+    distance = (value.location - location).abs()
+    spread = value.scale * torch.exp(-distance / value.scale.clamp_min(SMALLEST_SPREAD))
+    nll = (distance + spread) / scale + (2 * scale).log()
     return (weight * nll).sum() / weight.sum().clamp_min(1e-6)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..data.crops import Pair
-from ..losses import defocus_loss, laplace_nll
+from ..losses import Uncertain, defocus_loss, laplace_nll
 from ..networks import Defocus, DefocusModel, InverseDepth
 from .config import LossWeights
 
@@ -37,7 +37,13 @@ def _focus_map(pair: Pair) -> Float[Tensor, "b 2 1 1 1"]:
 def _sdnet_likelihood(defocus: Defocus, pair: Pair, weights: LossWeights) -> Float[Tensor, ""]:
     coc = (_focus_map(pair) - pair.target_px[:, None]).abs()
     weight = pair.weight[:, None] * _rarity(coc, weights)
-    return laplace_nll(coc.flatten(0, 1), defocus.coc_px, defocus.scale_px, weight.flatten(0, 1))
+    target = Uncertain(coc.flatten(0, 1), _target_scale(pair))
+    return laplace_nll(target, defocus.coc_px, defocus.scale_px, weight.flatten(0, 1))
+
+
+def _target_scale(pair: Pair) -> Float[Tensor, "b2 1 h w"]:
+    """Laplace scale of the target's own error, for both frames."""
+    return pair.target_scale_px.repeat_interleave(2, 0)
 
 
 def _rarity(coc_px: Float[Tensor, "b 2 1 h w"], weights: LossWeights) -> Float[Tensor, "b 2 1 h w"]:
@@ -51,7 +57,8 @@ def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights
     nearness = (target / _focus_map(pair).clamp_min(1.0)).clamp(0.02, 4.0) ** weights.near_emphasis
     rarity = _rarity((_focus_map(pair) - target).abs(), weights)
     weight = pair.weight[:, None] * nearness * _sign_known(pair, weights) * rarity
-    return laplace_nll(target.flatten(0, 1), inverse.u_px, inverse.scale_px, weight.flatten(0, 1))
+    taught = Uncertain(target.flatten(0, 1), _target_scale(pair))
+    return laplace_nll(taught, inverse.u_px, inverse.scale_px, weight.flatten(0, 1))
 
 
 def _sign_known(pair: Pair, weights: LossWeights) -> Float[Tensor, "b 2 1 1 1"]:
