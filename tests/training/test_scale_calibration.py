@@ -63,11 +63,12 @@ def test_no_other_factor_has_less_error(other: float) -> None:
     reference = made_reference(model, 0.6)
     best = calibrate(model, [reference])
 
-    def log_error(factors: Factors) -> float:
+    def error(factors: Factors) -> float:
         inverse_depth, _ = published(model, reference, factors)
-        return float(np.mean(np.abs(np.log(reference.inverse_depth_dpt / inverse_depth))))
+        ratio = reference.inverse_depth_dpt / inverse_depth
+        return float(np.mean(np.abs(np.log(ratio)) + np.abs(ratio - 1)))
 
-    assert log_error(best) < log_error(best._replace(median=other * best.median))
+    assert error(best) < error(best._replace(median=other * best.median))
 
 
 def test_pixels_without_weight_do_not_count() -> None:
