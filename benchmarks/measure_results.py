@@ -104,17 +104,20 @@ def _scored(options: Options, samples: StackSamples, predict: Predict) -> dict[s
     figures = summary("network", options.frame, results, MIN_CONFIDENCE)
     kept = {key: figures[key] for key in (*HEADLINE, "median_scaled", "distance_bins", "texture", "edges")}
     kept |= {key: figures[key] for key in ("calibration", "sparsification")}
-    kept["textured"] = {key: _mean([row[key] for row in on_textured]) for key in on_textured[0]}
+    keys = dict.fromkeys(key for row in on_textured for key in row)
+    kept["textured"] = {key: _mean([row[key] for row in on_textured if key in row]) for key in keys}
     if options.per_group:
         kept["sources"] = _by_source(figures["per_stack"])
     return kept
 
 
 def _on_textured(sample: Sample, prediction: Prediction) -> dict[str, float]:
-    """Over textured pixels, and over the half of them that the method is surer of."""
+    """Over textured pixels, and over the half of them that the method is surer of; where there are none, none."""
     chosen = _textured(sample) & np.isfinite(sample.truth_depth_m) & np.isfinite(prediction.maps.depth_m)
     errors = np.abs(prediction.maps.depth_m / sample.truth_depth_m - 1)
-    figures = {"fraction": float(chosen.mean()), "abs_rel": _mean(errors[chosen])}
+    figures = {"fraction": float(chosen.mean())}
+    if chosen.any():
+        figures["abs_rel"] = _mean(errors[chosen])
     if prediction.confidence is not None and chosen.any():
         sure = chosen & (prediction.confidence >= np.median(prediction.confidence[chosen]))
         figures["confident_half_abs_rel"] = _mean(errors[sure])

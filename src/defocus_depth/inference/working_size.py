@@ -1,7 +1,7 @@
 """The one size at which a camera's images go through the network, and the way there and back.
 
 The rule (`choose_geometry`): of the model's short list of sizes take the one at which the blur that the depth range
-can cause spans most nearly 20 px. At smaller sizes blur that could be measured is thrown away, at larger ones it grows
+can cause spans most nearly 22 px. At smaller sizes blur that could be measured is thrown away, at larger ones it grows
 beyond what the network was trained on, and costs time. The image is scaled isotropically to fit, never up
 (interpolation adds no blur information, and its own softness would be read as defocus), and reflected at the
 right and bottom edges to fill the rest.
@@ -22,7 +22,7 @@ from ..errors import ConfigError, ImageError
 from ..types import FloatArray
 
 Size = tuple[int, int]
-SPAN_PX = 20.0
+SPAN_PX = 22.0
 
 
 @dataclass(frozen=True)
