@@ -34,6 +34,19 @@ def test_who_agrees_with_an_unsure_teacher_is_as_unsure() -> None:
     assert abs(scales[int(np.argmin(losses))] - 0.8) < 0.02
 
 
+def test_an_unsure_value_pulls_the_location_as_a_known_one_does() -> None:
+    pulls = []
+    for spread in (0.0, 0.8):
+        location, value = (
+            torch.tensor([3.0], requires_grad=True),
+            Uncertain(torch.tensor([5.0]), torch.tensor([spread])),
+        )
+        laplace_nll(value, location, torch.ones(1), torch.ones(1)).backward()
+        assert location.grad is not None
+        pulls.append(location.grad)
+    assert torch.equal(*pulls) and float(pulls[0]) < 0
+
+
 def test_laplace_nll_is_the_negative_log_density() -> None:
     rng = np.random.default_rng(0)
     value, location, scale = rng.normal(0, 2, (3, 50))

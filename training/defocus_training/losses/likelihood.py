@@ -24,9 +24,10 @@ def laplace_nll(
     """Weighted mean of E|x − μ|/b + log 2b (Kendall & Gal 2017, with the Laplace distribution for robustness).
 
     The expectation is over the value's own distribution: E|x − μ| = |m − μ| + s·e^(−|m − μ|/s) for x about m with scale
-    s. A prediction that agrees with an unsure teacher is thus no surer than the teacher.
+    s. A prediction that agrees with an unsure teacher is thus no surer than the teacher. The location does not feel the
+    second term: what is unsure counts less by its `weight` already.
     """
     distance = (value.location - location).abs()
-    spread = value.scale * torch.exp(-distance / value.scale.clamp_min(SMALLEST_SPREAD))
+    spread = value.scale * torch.exp(-distance.detach() / value.scale.clamp_min(SMALLEST_SPREAD))
     nll = (distance + spread) / scale + (2 * scale).log()
     return (weight * nll).sum() / weight.sum().clamp_min(1e-6)
