@@ -73,7 +73,8 @@ class CropOptions:
     """Probability that a crop stays upright (mirrored or not): floors are below, and nearer further down. The other
     crops are turned by quarters, for cameras that are mounted on their side or upside down."""
     rig_share: float = 0.5
-    """Probability that the networks are told what the rig knows: nothing is nearer than the nearest focus."""
+    """Probability that the networks are told what the rig knows: nothing is nearer than the nearest focus (or, where
+    that is not so, than the scene's nearest depth)."""
     bound_share: float = 0.25
     """Probability that they are told the nearest depth of the scene, or a little less; else they know nothing."""
     least_weight: float = 0.08
@@ -169,10 +170,11 @@ def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: Aug
 def _told_nearest_px(rng: Rng, crop: Crop, crops: CropOptions) -> float:
     """One of three true statements on the largest u = G/d of the stack; by the teacher's depth, never the exact one."""
     kind, slack = rng.random(), rng.uniform(*BOUND_SLACK)
-    if kind < crops.rig_share:
-        return float(crop.shard.focus_px[crop.stack].max())
+    bound = nearest_taught_px(crop.shard, crop.stack)
+    if kind < crops.rig_share:  # sweeps of real cameras do not always start nearer than the scene
+        return max(bound, float(crop.shard.focus_px[crop.stack].max()))
     if kind < crops.rig_share + crops.bound_share:
-        return nearest_taught_px(crop.shard, crop.stack) * slack
+        return bound * slack
     return UNKNOWN_NEAREST_PX
 
 

@@ -115,8 +115,9 @@ class DevicePairs:
     def _told_nearest_px(self, stack: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
         """One of three true statements on the largest u of each stack, as in `crops`."""
         kind = self.dice.uniform(0, 1, len(stack))
-        rig = self.bank.focus_px[stack].amax(1)
-        bound = self.bank.nearest_px[stack] * self.dice.uniform(*BOUND_SLACK, len(stack))
+        nearest = self.bank.nearest_px[stack]
+        rig = torch.maximum(self.bank.focus_px[stack].amax(1), nearest)
+        bound = nearest * self.dice.uniform(*BOUND_SLACK, len(stack))
         known = self.crops.rig_share + self.crops.bound_share
         told = torch.where(kind < self.crops.rig_share, rig, bound)
         return torch.where(kind < known, told, UNKNOWN_NEAREST_PX)
