@@ -11,7 +11,6 @@ from defocus_depth.optics import from_linear
 from defocus_depth.types import FloatArray
 
 from ..networks import DefocusModel
-from ..networks.model import UNKNOWN_NEAREST_PX
 from .judge import Fit
 from .stack_pool import PixelUnits, fitted_frames, pixel_units
 
@@ -22,7 +21,9 @@ _MULTIPLE_PX = 32
 def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
     """Inverse depth (H, W) from the fitted frame of nearest focus alone; dpt, or in the focus coordinate.
 
-    Where metres are known the network is told what the estimator would tell it of the nearest depth, else nothing.
+    Where metres are known the network is told what the estimator would tell it of the nearest depth, else what sweeps
+    are meant for: that nothing is nearer than their nearest focus. Told nothing it guesses (1.2 to 2.5 dB worse on
+    three real stacks).
     """
     units, first = pixel_units(fit), fitted_frames(fit)[0]
     encoded = from_linear(np.clip(fit.frames[first], 0, 1), "srgb").astype(np.float32)
@@ -38,5 +39,5 @@ def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
 
 def _nearest_px(fit: Fit, units: PixelUnits, first: int) -> float:
     if not fit.stack.metric:
-        return UNKNOWN_NEAREST_PX
+        return float(units.of(fit.focus_dpt[first : first + 1])[0])
     return units.gain_px_per_dpt * float(EstimatorConfig().lens_input(1.0, float(fit.focus_dpt[first]))[0, 2])
