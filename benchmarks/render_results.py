@@ -174,7 +174,6 @@ def _refine(figures: Mapping[str, Any]) -> str:
     columns = {
         "flat": "flat scene",
         "released": "released",
-        "steps_200": "200 steps",
         "steps_600": "600 steps",
         "fit": "the fit",
         "interpolated": "neighbours",
