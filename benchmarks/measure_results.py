@@ -118,9 +118,9 @@ def _on_textured(sample: Sample, prediction: Prediction) -> dict[str, float]:
     figures = {"fraction": float(chosen.mean())}
     if chosen.any():
         figures["abs_rel"] = _mean(errors[chosen])
-    if prediction.confidence is not None and chosen.any():
-        sure = chosen & (prediction.confidence >= np.median(prediction.confidence[chosen]))
-        figures["confident_half_abs_rel"] = _mean(errors[sure])
+        if prediction.confidence is not None:
+            sure = chosen & (prediction.confidence >= np.median(prediction.confidence[chosen]))
+            figures["confident_half_abs_rel"] = _mean(errors[sure])
     return figures
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from defocus_depth.errors import ConfigError
 from defocus_depth.inference import EstimatorConfig
-from defocus_depth.optics import blur_gain_px_per_dpt, focus_dpt
+from defocus_depth.optics import blur_gain_px_per_dpt, focus_distance_m, focus_dpt
 from defocus_depth.stacks import find_stacks, load_image, read_stack
 from defocus_depth.types import FloatArray, FocalStack
 
@@ -127,7 +127,7 @@ def _reference(stack: FocalStack, fits: Path) -> Reference:
         torch.from_numpy(np.ascontiguousarray(planes))[None],
         float(blur_gain_px_per_dpt(lens, focus, image.shape[1])),
         float(focus),
-        EstimatorConfig().nearest_possible_dpt(stack.frames[0].focus_distance_m),
+        EstimatorConfig().nearest_possible_dpt(focus_distance_m(float(focus))),
         1 / np.load(_fit_of(stack, fits)),
         np.load(fits / stack.name / "confidence.npy"),
     )

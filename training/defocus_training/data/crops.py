@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ NEAREST_QUANTILE = 0.998
 BOUND_SLACK = (1.0, 1.3)
 """What is told over what is there."""
 Rng = np.random.Generator
+Deviation = TypeVar("Deviation", np.ndarray, Tensor)
 
 
 class Pair(NamedTuple):
@@ -79,6 +80,10 @@ class CropOptions:
     """Probability that they are told the nearest depth of the scene, or a little less; else they know nothing."""
     least_weight: float = 0.08
     """Weight of a target that the teacher is not sure of: it followed from the surroundings."""
+
+    def trust(self, deviation_px: Deviation) -> Deviation:
+        """Weight 0..1 of targets whose error has this deviation; plain arithmetic, for arrays and tensors."""
+        return self.least_weight + (1 - self.least_weight) / (1 + (deviation_px / self.trusted_deviation_px) ** 2)
 
 
 class PairStream(IterableDataset[Pair]):
@@ -146,7 +151,6 @@ def choose_crop(rng: Rng, shard: Shard, crops: CropOptions, augment: AugmentOpti
 def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, augment: AugmentOptions) -> Pair:
     """The pair at `crop`, through one camera's tone curve and, frame by frame, its other effects."""
     target, deviation = _targets(crop, supervision)
-    weight = crops.least_weight + (1 - crops.least_weight) / (1 + (deviation / crops.trusted_deviation_px) ** 2)
     tone = tone_curve(rng, augment)
     images = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
     last = crop.shard.focus_px.shape[1] - 1
@@ -155,7 +159,7 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
         torch.from_numpy((crop.shard.focus_px[crop.stack, crop.frames] * crop.ratio).astype(np.float32)),
         _cells(crop.place(target) * np.float32(crop.ratio)),
         _cells(crop.place(deviation) * np.float32(crop.ratio / math.sqrt(2))),
-        _cells(crop.place(weight.astype(np.float32))),
+        _cells(crop.place(crops.trust(deviation).astype(np.float32))),
         torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
         torch.tensor(float(crop.shard.standing[crop.stack])),
         torch.tensor(_told_nearest_px(rng, crop, crops) * crop.ratio, dtype=torch.float32),
@@ -170,12 +174,12 @@ def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: Aug
 def _told_nearest_px(rng: Rng, crop: Crop, crops: CropOptions) -> float:
     """One of three true statements on the largest u = G/d of the stack; by the teacher's depth, never the exact one."""
     kind, slack = rng.random(), rng.uniform(*BOUND_SLACK)
+    if kind >= crops.rig_share + crops.bound_share:
+        return UNKNOWN_NEAREST_PX
     bound = nearest_taught_px(crop.shard, crop.stack)
-    if kind < crops.rig_share:  # sweeps of real cameras do not always start nearer than the scene
-        return max(bound, float(crop.shard.focus_px[crop.stack].max()))
-    if kind < crops.rig_share + crops.bound_share:
+    if kind >= crops.rig_share:
         return bound * slack
-    return UNKNOWN_NEAREST_PX
+    return max(bound, float(crop.shard.focus_px[crop.stack].max()))  # real sweeps may start inside the scene
 
 
 def nearest_taught_px(shard: Shard, stack: int) -> float:

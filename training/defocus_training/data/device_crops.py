@@ -85,12 +85,13 @@ class DevicePairs:
         pictures = windows.of_frames(2).place(taken).unflatten(0, (count, 2))
         pictures = random_tones(pictures, self.augment, self.dice).flatten(0, 1)
         last = bank.focus_px.shape[1] - 1
+        target, deviation, weight = self._targets(windows)
         return Pair(
             camera_effects(pictures, self.augment, self.dice).unflatten(0, (count, 2)),
             bank.focus_px[stack[:, None], windows.frames] * windows.ratio[:, None],
-            _cells(windows, bank.target_px[stack]) * windows.ratio.view(-1, 1, 1, 1),
-            _cells(windows, bank.deviation_px[stack]) * (windows.ratio / math.sqrt(2)).view(-1, 1, 1, 1),
-            _cells(windows, self._weights(stack)),
+            target * windows.ratio.view(-1, 1, 1, 1),
+            deviation * (windows.ratio / math.sqrt(2)).view(-1, 1, 1, 1),
+            weight,
             ((windows.frames == 0) | (windows.frames == last)).float(),
             bank.standing[stack].float(),
             self._told_nearest_px(stack) * windows.ratio,
@@ -122,9 +123,11 @@ class DevicePairs:
         told = torch.where(kind < self.crops.rig_share, rig, bound)
         return torch.where(kind < known, told, UNKNOWN_NEAREST_PX)
 
-    def _weights(self, stack: Int64[Tensor, " n"]) -> Float[Tensor, "n h w"]:
-        deviation = self.bank.deviation_px[stack].float() / self.crops.trusted_deviation_px
-        return self.crops.least_weight + (1 - self.crops.least_weight) / (1 + deviation.square())
+    def _targets(self, windows: Windows) -> tuple[Tensor, ...]:
+        """u of the windows, the deviation of its error and its weight, means over 4×4 cells, each (n, 1, h/4, w/4)."""
+        deviation = self.bank.deviation_px[windows.stack].float()
+        maps = torch.stack([self.bank.target_px[windows.stack].float(), deviation, self.crops.trust(deviation)], 1)
+        return F.avg_pool2d(windows.place(maps), STRIDE).split(1, 1)
 
     def _choose(self, count: int) -> Windows:
         """Random places in random stacks, by the rules of `crops.choose_crop`."""
@@ -152,8 +155,3 @@ def _turns(dice: Dice, count: int, upright_share: float) -> Float[Tensor, "n 2 2
     cosine, sine = (torch.tensor(table, device=dice.device)[quarters] for table in ([1, 0, -1, 0], [0, 1, 0, -1]))
     mirror = 1 - 2 * dice.below(2, count)
     return torch.stack([mirror * cosine, -sine, mirror * sine, cosine], 1).view(-1, 2, 2).float()
-
-
-def _cells(windows: Windows, values: Float[Tensor, "n h w"]) -> Float[Tensor, "n 1 h4 w4"]:
-    """Mean over 4×4 cells."""
-    return F.avg_pool2d(windows.place(values.float()[:, None]), STRIDE)

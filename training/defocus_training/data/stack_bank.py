@@ -21,14 +21,14 @@ MOST_AT_ONCE = 8
 class StackBank:
     """Up to `capacity` stacks of a pool; further ones replace the oldest. Its first shards are held out.
 
-    `supervision: self` does not even copy the exact depth: `target_px` is the teacher's, or the exact one for `truth`.
+    `supervision: self` does not even copy the exact depth.
     """
 
     frames: UInt8[Tensor, "s k 3 n n"]
     focus_px: Float[Tensor, "s k"]
-    target_px: Float[Tensor, "s n n"]
     deviation_px: Float[Tensor, "s n n"]
     teacher_px: Float[Tensor, "s n n"]
+    truth_px: Float[Tensor, "s n n"]
     nearest_px: Float[Tensor, " s"]
     standing: Bool[Tensor, " s"]
     usable: Int64[Tensor, "s k"]
@@ -47,6 +47,11 @@ class StackBank:
         if not self.count:
             found = len(shard_paths(folder))
             raise ConfigError(f"pool {folder}: expected more than {held_out_shards} shards, got {found}")
+
+    @property
+    def target_px(self) -> Float[Tensor, "s n n"]:
+        """The teacher's u, or under `supervision: truth` the exact one."""
+        return self.truth_px if self._supervision == "truth" else self.teacher_px
 
     def take_new_shards(self) -> int:
         """Copy some of the shards that appeared since; how many."""
@@ -77,11 +82,11 @@ class StackBank:
         usable, counts = _usable_table(shard)
         teacher = self._copied(shard.teacher_px)
         exact = self._supervision == "truth"
-        return {
+        truth = {"truth_px": self._copied(shard.truth_px)} if exact else {}
+        return truth | {
             "frames": self._copied(shard.frames).permute(0, 1, 4, 2, 3).contiguous(),
             "focus_px": self._copied(shard.focus_px),
             "teacher_px": teacher,
-            "target_px": self._copied(shard.truth_px) if exact else teacher,
             "deviation_px": torch.zeros_like(teacher) if exact else self._copied(shard.teacher_deviation_px),
             "nearest_px": torch.tensor([nearest_taught_px(shard, stack) for stack in range(len(usable))]).to(
                 self._device

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from defocus_depth.inference import EstimatorConfig
-from defocus_depth.optics import from_linear
+from defocus_depth.optics import focus_distance_m, from_linear
 from defocus_depth.types import FloatArray
 
 from ..networks import DefocusModel
@@ -40,4 +40,4 @@ def network_inverse_depth(model: DefocusModel, fit: Fit) -> FloatArray:
 def _nearest_px(fit: Fit, units: PixelUnits, first: int) -> float:
     if not fit.stack.metric:
         return float(units.of(fit.focus_dpt[first : first + 1])[0])
-    return units.gain_px_per_dpt * float(EstimatorConfig().lens_input(1.0, float(fit.focus_dpt[first]))[0, 2])
+    return units.gain_px_per_dpt * EstimatorConfig().nearest_possible_dpt(focus_distance_m(float(fit.focus_dpt[first])))

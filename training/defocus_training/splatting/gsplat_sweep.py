@@ -1,10 +1,12 @@
 """`splat_sweep` on a GPU: Gaussian splats composited by gsplat, for the photometric losses.
 
-A Gaussian stands in for the disc, alpha compositing for coverage: less accurate than the CPU engine (FACTS of both in
-`docs/results.md`), but where the networks are.
+A Gaussian stands in for the disc, alpha compositing for coverage: less accurate than the CPU engine, but where the
+networks are.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -13,7 +15,7 @@ from torch import Tensor
 from defocus_depth.types import CameraIntrinsics
 
 from . import gsplat_engine
-from .projected import ProjectedSplats
+from .projected import ProjectedSplats, spread
 from .scene import SceneGaussians
 
 KAPPA = 0.274
@@ -51,13 +53,8 @@ def splats_of(
 ) -> ProjectedSplats:
     """One Gaussian per pixel, blurred by `coc_px`."""
     scene = SceneGaussians.from_maps(colour, inverse_depth.detach(), stride=1)
-    assert scene.scale_px is not None
-    variance = scene.scale_px.square()
-    blurred = variance + (KAPPA * coc_px.abs().clamp_max(LARGEST_COC_PX)).square().flatten(1)
-    order = torch.argsort(scene.inverse_depth, descending=True, stable=True)
-    return ProjectedSplats(
-        scene.position_px, blurred.sqrt(), OPACITY * variance / blurred, scene.colour, scene.inverse_depth, order
-    )
+    faint = replace(scene, opacity=OPACITY * scene.opacity)
+    return spread(faint, coc_px.abs().clamp_max(LARGEST_COC_PX).flatten(1), KAPPA)
 
 
 def _inside(coc_px: Float[Tensor, "b f h w"]) -> Float[Tensor, "b f h w"]:

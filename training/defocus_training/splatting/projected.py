@@ -33,10 +33,15 @@ class ProjectedSplats:
 
 
 def project(scene: SceneGaussians, blur: Blur, kappa: float) -> ProjectedSplats:
+    """The scene as each focus of `blur` shows it."""
+    return spread(scene, scene.coc_px(blur), kappa)
+
+
+def spread(scene: SceneGaussians, coc_px: Float[Tensor, "f n"], kappa: float) -> ProjectedSplats:
     """Blur adds (κ·coc)²·I to each covariance; the peak falls by s²/σ², which keeps the splat's energy."""
     assert scene.scale_px is not None
     variance = scene.scale_px.square()
-    blurred = variance + (kappa * scene.coc_px(blur)).square()
+    blurred = variance + (kappa * coc_px).square()
     return ProjectedSplats(
         scene.position_px,
         blurred.sqrt(),

@@ -18,7 +18,6 @@ from ..networks import ModelOptions
 from ..networks.model import NEAR_EMPHASIS
 
 Renderer = Literal["splat", "gsplat", "reblur"]
-CropsOn = Literal["workers", "device"]
 
 
 class _Checked(BaseModel):
@@ -102,7 +101,7 @@ class TrainConfig(_Checked):
         default=0, ge=0, description="steps between averaged weights that are kept beside the best ones; 0: none"
     )
     workers: int = Field(default=1, ge=0, description="data processes; 0 draws crops in the training process")
-    crops_on: Literal["auto"] | CropsOn = Field(
+    crops_on: Literal["auto", "workers", "device"] = Field(
         default="auto",
         description="where crops are cut and augmented; device: the pool's stacks are kept in its memory; "
         "auto: device with a pool on CUDA, else workers",
