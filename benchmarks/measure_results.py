@@ -30,6 +30,7 @@ from defocus_depth.evaluation.methods import (
     network_method,
     zhuo_sim_method,
 )
+from defocus_depth.evaluation.results import JudgedFrames
 from defocus_depth.evaluation.run import evaluate_samples
 from defocus_depth.evaluation.summary import summary
 from defocus_depth.image_files import read_image
@@ -100,8 +101,8 @@ def _scored(options: Options, samples: StackSamples, predict: Predict) -> dict[s
     def remember(sample: Sample, prediction: Prediction, _: object) -> None:
         on_textured.append(_on_textured(sample, prediction))
 
-    results = list(evaluate_samples(samples, predict, MIN_CONFIDENCE, remember))
-    figures = summary("network", options.frame, results, MIN_CONFIDENCE)
+    judged = JudgedFrames(evaluate_samples(samples, predict, MIN_CONFIDENCE, remember))
+    figures = summary("network", options.frame, judged, MIN_CONFIDENCE)
     kept = {key: figures[key] for key in (*HEADLINE, "median_scaled", "distance_bins", "texture", "edges")}
     kept |= {key: figures[key] for key in ("calibration", "sparsification")}
     keys = dict.fromkeys(key for row in on_textured for key in row)

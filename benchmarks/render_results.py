@@ -87,14 +87,20 @@ def _textured_table(methods: Mapping[str, Any]) -> str:
 
 def _confidence(figures: Mapping[str, Any]) -> str:
     network = figures["methods"]["network"]
+    picture = _confidence_picture(figures["name"], network["calibration"], network["sparsification"])
+    return f"{confidence_words(network)}\n\n![reliability and sparsification]({picture})"
+
+
+def confidence_words(network: Mapping[str, Any]) -> str:
+    """How far one method's confidence can be trusted, from its figures; older files do not have the pooled one."""
     calibration, sparsification = network["calibration"], network["sparsification"]
-    picture = _confidence_picture(figures["name"], calibration, sparsification)
+    pooled = sparsification.get("pooled_confident_half_abs_rel")
+    together = "" if pooled is None else f", of all frames' pixels together {_cell(pooled)}"
     return (
         f"Confidence: 50 % intervals cover {calibration['coverage_50']:.1%}, 90 % intervals "
         f"{calibration['coverage_90']:.1%}; mean confidence {calibration['mean_confidence']:.3f} against δ1 "
-        f"{network['delta1']:.3f}; the more confident half of the pixels has AbsRel "
-        f"{_cell(sparsification['confident_half_abs_rel'])}, all have {_cell(network['abs_rel'])}.\n\n"
-        f"![reliability and sparsification]({picture})"
+        f"{network['delta1']:.3f}; the more confident half of each frame's pixels has AbsRel "
+        f"{_cell(sparsification['confident_half_abs_rel'])}{together}; all have {_cell(network['abs_rel'])}."
     )
 
 

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.methods import network_method
+from defocus_depth.evaluation.results import JudgedFrames
 from defocus_depth.evaluation.run import evaluate_samples
 from defocus_depth.evaluation.summary import summary
 from defocus_depth.inference import AUTO, EstimatorConfig, load_estimator
@@ -23,6 +24,6 @@ def score_weights(weights: Path, card: ModelCard, stacks: Path) -> dict[str, flo
         onnx = Path(folder) / "model.onnx"
         export_model(load_weights(weights), onnx, card)
         with load_estimator(onnx, AUTO, EstimatorConfig()) as estimator:
-            results = list(evaluate_samples(StackSamples(stacks), network_method(estimator), MIN_CONFIDENCE))
-    figures = summary("network", "first", results, MIN_CONFIDENCE)
+            judged = JudgedFrames(evaluate_samples(StackSamples(stacks), network_method(estimator), MIN_CONFIDENCE))
+    figures = summary("network", "first", judged, MIN_CONFIDENCE)
     return {name: figures[name] for name in FIGURES}

@@ -25,7 +25,12 @@ CHARTS = {
     "ratio": lambda: ratio_chart({"log2_ratio_edges": np.linspace(-2, 2, 33).tolist(), "fraction": [1 / 34] * 34}),
     "confidence": lambda: confidence_chart(
         {"reliability": [{"confidence": 0.4, "delta1": 0.5, "pixels": 3}]},
-        {"left_out": [0.0, 0.5], "abs_rel": [0.3, None], "oracle_abs_rel": [0.3, 0.1]},
+        {
+            "left_out": [0.0, 0.5],
+            "abs_rel": [0.3, None],
+            "pooled_curve_abs_rel": [0.3, 0.2],
+            "oracle_abs_rel": [0.3, 0.1],
+        },
     ),
     "timeline": lambda: timeline_chart(Moments([math.nan] * 3, [0.1, math.nan, 0.3], [math.nan] * 3)),
 }
@@ -38,6 +43,12 @@ def test_are_svg_in_the_colours_of_the_page_and_the_same_every_time(name: str) -
     colours = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg))
     assert "var(--ink)" in svg and colours <= {"#000000"}, colours
     assert CHARTS[name]() == svg
+
+
+def test_sparsification_by_frame_together_and_by_error() -> None:
+    svg = CHARTS["confidence"]()
+    for name in ("confidence in each frame", "confidence in all frames together", "true error in each frame"):
+        assert f">by {name}<" in svg
 
 
 def test_bins_by_name() -> None:

@@ -56,13 +56,14 @@ def test_differences_and_wins(write) -> None:
 def test_every_compared_figure_is_one_of_the_summary(tmp_path: Path, write_plane, fake_estimator) -> None:
     from defocus_depth.evaluation.dataset import StackSamples
     from defocus_depth.evaluation.methods import network_method
+    from defocus_depth.evaluation.results import JudgedFrames
     from defocus_depth.evaluation.run import evaluate_samples
     from defocus_depth.evaluation.summary import summary
 
     write_plane(tmp_path / "a", 1.0)
-    results = list(evaluate_samples(StackSamples(tmp_path), network_method(fake_estimator(1.1)), 0.5))
+    judged = JudgedFrames(evaluate_samples(StackSamples(tmp_path), network_method(fake_estimator(1.1)), 0.5))
     file = tmp_path / "a.json"
-    file.write_text(json.dumps(summary("network", "first", results, 0.5)))
+    file.write_text(json.dumps(summary("network", "first", judged, 0.5)))
     first, _ = read_evaluations([file, file])
     missing = {figure.key for figure in COMPARED if first.figure(figure.key) is None}
     assert missing == {"temporal.flicker_rel"}  # one frame only

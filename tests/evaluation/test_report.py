@@ -15,6 +15,7 @@ from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.gallery import EXTREMES, SPREAD
 from defocus_depth.evaluation.methods import constant_method, network_method
 from defocus_depth.evaluation.report import Report, ReportHead, ReportTable, comparison_panels
+from defocus_depth.evaluation.results import JudgedFrames
 from defocus_depth.evaluation.run import evaluate_samples
 from defocus_depth.evaluation.summary import summary
 
@@ -28,7 +29,7 @@ def written(folder: Path, data: Path, method, head: ReportHead | str = "A title"
             (replace(sample, name=f"{sample.name} {number}") for sample in StackSamples(data, "all")), method, 0.5,
             report.add,
         )  # fmt: skip
-    figures = summary("network", "all", results, 0.5)
+    figures = summary("network", "all", JudgedFrames(results), 0.5)
     return report.finish(head, figures), figures
 
 
@@ -70,6 +71,20 @@ def test_markdown_with_the_table_and_a_panel_per_frame(tmp_path: Path, write_pla
     assert panel is not None and panel.shape == (2 * (64 + 22), 3 * 96, 3)
 
 
+def test_confident_half_of_each_frame_and_of_all_together(tmp_path: Path, write_plane, fake_estimator) -> None:
+    for name, depth_m in (("a", 1.0), ("b", 2.0)):
+        write_plane(tmp_path / "data" / name, depth_m, foci_m=(0.4,))
+    page, figures = written(tmp_path / "report", tmp_path / "data", network_method(fake_estimator(1.1)))
+    told = {"confident_half_abs_rel": 0.25, "pooled_abs_rel": 0.5, "pooled_confident_half_abs_rel": 0.125}
+    told |= {"pooled_confident_half_ratio": 0.25}
+    figures |= {"sparsification": figures["sparsification"] | told}
+    text = Report(page.parent).finish("t", figures).read_text(encoding="utf-8")
+    assert "more confident half of each frame's pixels 0.250." in text
+    assert "Of all frames' pixels together, as one threshold takes them: 0.125, 25.0 % of the 0.500 of all." in text
+    markdown = (page.parent / "report.md").read_text(encoding="utf-8")
+    assert "half of each frame's pixels 0.250, of all frames' pixels together 0.125 (of all 0.500)." in markdown
+
+
 def test_facts_notes_and_tables_are_shown_and_escaped(tmp_path: Path, write_plane, fake_estimator) -> None:
     write_plane(tmp_path / "data" / "a", 1.0)
     table = ReportTable("Conditions", ("condition", "verdict"), [("AbsRel < 0.3", "passed")])
@@ -99,10 +114,11 @@ def test_without_confidence_or_truth(tmp_path: Path, write_plane) -> None:
         for sample in StackSamples(tmp_path / "data")
     ]
     report = Report(tmp_path / "report")
-    results = list(evaluate_samples(samples, constant_method([np.ones((1, 1), np.float32)]), 0.5, report.add))
-    text = report.finish("t", summary("constant", "first", results)).read_text(encoding="utf-8")
+    judged = JudgedFrames(evaluate_samples(samples, constant_method([np.ones((1, 1), np.float32)]), 0.5, report.add))
+    text = report.finish("t", summary("constant", "first", judged)).read_text(encoding="utf-8")
     assert "<h2>By distance</h2>" not in text and "<h2>Confidence</h2>" not in text
     assert "<h2>Along the data</h2>" in text and "AbsRel –" in text
+    assert "confident half" not in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
 def test_panels_show_the_relative_error_where_it_is_known(tmp_path: Path, write_plane, fake_estimator) -> None:
@@ -119,4 +135,4 @@ def test_panels_show_the_relative_error_where_it_is_known(tmp_path: Path, write_
 def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="report.md: expected a writable folder, got"):
-        Report(tmp_path / "file").finish("t", summary("constant", "first", []))
+        Report(tmp_path / "file").finish("t", summary("constant", "first", JudgedFrames()))

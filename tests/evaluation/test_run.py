@@ -12,7 +12,7 @@ from defocus_depth.errors import ConfigError
 from defocus_depth.evaluation.dataset import StackSamples
 from defocus_depth.evaluation.methods import constant_method, network_method
 from defocus_depth.evaluation.metrics import FIGURE_NAMES
-from defocus_depth.evaluation.results import FrameResult
+from defocus_depth.evaluation.results import FrameResult, JudgedFrames
 from defocus_depth.evaluation.run import FrameJudge, _median, evaluate_samples
 from defocus_depth.evaluation.summary import summary
 
@@ -29,7 +29,7 @@ def test_figures_of_a_known_prediction(samples: StackSamples, fake_estimator) ->
     results = list(
         evaluate_samples(samples, network_method(fake_estimator(1.1)), 0.5, lambda *frame: seen.append(frame))
     )
-    figures = summary("network", "all", results, 0.5)
+    figures = summary("network", "all", JudgedFrames(results), 0.5)
     assert [frame[2] for frame in seen] == results and len(results) == figures["n"] == 8
     assert (figures["method"], figures["frames"]) == ("network", "all")
     assert figures["abs_rel"] == pytest.approx((0.1 + 0.45) / 2, rel=1e-5)
@@ -45,7 +45,8 @@ def test_figures_of_a_known_prediction(samples: StackSamples, fake_estimator) ->
 
 
 def test_keys_are_exactly_the_agreed_ones(samples: StackSamples) -> None:
-    figures = summary("constant", "all", list(evaluate_samples(samples, constant_method(samples.truths_m()), 0.5)), 0.5)
+    judged = JudgedFrames(evaluate_samples(samples, constant_method(samples.truths_m()), 0.5))
+    figures = summary("constant", "all", judged, 0.5)
     assert set(figures) == set(
         "method frames n abs_rel rmse_m delta1 delta2 coc_mae_px valid_fraction masked per_stack median_scaled "
         "distance_bins texture edges error_histogram temporal calibration sparsification".split()
@@ -55,7 +56,8 @@ def test_keys_are_exactly_the_agreed_ones(samples: StackSamples) -> None:
 
 def test_frames_without_any_figure_count_in_n_only() -> None:
     good, bad = dict.fromkeys(FIGURE_NAMES, 0.25), dict.fromkeys(FIGURE_NAMES, math.nan)
-    figures = summary("network", "first", [FrameResult("a/0", "a", good), FrameResult("b/0", "b", bad)])
+    judged = JudgedFrames([FrameResult("a/0", "a", good), FrameResult("b/0", "b", bad)])
+    figures = summary("network", "first", judged)
     assert (figures["n"], figures["abs_rel"]) == (2, 0.25)
     assert figures["per_stack"][1]["abs_rel"] is None
     json.dumps(figures, allow_nan=False)
@@ -82,7 +84,7 @@ def test_median_scaling_removes_a_wrong_scale(samples: StackSamples, fake_estima
 
 def test_parts_calibration_and_flicker_of_a_known_prediction(samples: StackSamples, fake_estimator) -> None:
     results = list(evaluate_samples(samples, network_method(fake_estimator(1.1)), 0.5))
-    figures = summary("network", "all", results, 0.5)
+    figures = summary("network", "all", JudgedFrames(results), 0.5)
     bins = {row["name"]: row for row in figures["distance_bins"]}
     assert bins["1-1.5"]["abs_rel"] == pytest.approx(0.1, rel=1e-5) and bins["1-1.5"]["pixels"] == 4 * 63 * 96
     assert bins["2-3"]["abs_rel"] == pytest.approx(0.45, rel=1e-5) and bins["0.5-1"]["abs_rel"] is None
@@ -109,4 +111,4 @@ def test_flicker_is_measured_on_frames_of_one_focus(samples: StackSamples, fake_
 def test_times_are_known_but_not_in_the_summary(samples: StackSamples, fake_estimator) -> None:
     results = list(evaluate_samples(samples, network_method(fake_estimator(1.0)), 0.5))
     assert all(result.latency_ms is not None and result.latency_ms >= 0 for result in results)
-    assert "latency" not in json.dumps(summary("network", "all", results))
+    assert "latency" not in json.dumps(summary("network", "all", JudgedFrames(results)))

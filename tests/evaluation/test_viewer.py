@@ -13,6 +13,7 @@ from defocus_depth.evaluation.dataset import Sample
 from defocus_depth.evaluation.methods import Prediction
 from defocus_depth.evaluation.metrics import DepthMaps
 from defocus_depth.evaluation.report import Report
+from defocus_depth.evaluation.results import JudgedFrames
 from defocus_depth.evaluation.run import evaluate_samples
 from defocus_depth.evaluation.summary import summary
 from defocus_depth.types import FloatArray, LensParameters
@@ -52,8 +53,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for name, scale in (("near", 1.1), ("far", 2.0))
     ]
-    results = list(evaluate_samples(samples, predict, 0.5, report.add))
-    return report.finish("In a browser", summary("network", "first", results, 0.5))
+    judged = JudgedFrames(evaluate_samples(samples, predict, 0.5, report.add))
+    return report.finish("In a browser", summary("network", "first", judged, 0.5))
 
 
 @pytest.fixture

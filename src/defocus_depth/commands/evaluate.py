@@ -25,6 +25,7 @@ from ..evaluation.methods import (
 )
 from ..evaluation.provenance import provenance
 from ..evaluation.report import HEADINGS, Report, ReportHead, cell, table_rows
+from ..evaluation.results import JudgedFrames
 from ..evaluation.run import evaluate_samples
 from ..evaluation.summary import SUMMARY_FIGURES, summary
 from ..inference import AUTO, Estimator, EstimatorConfig, load_estimator
@@ -64,9 +65,9 @@ def run(options: Options) -> int:
     predict = _network(options, estimator) if estimator else _baseline(options, samples)
     frames = evaluate_samples(samples, predict, options.min_confidence, report.add if report else None)
     progress = Console(stderr=True)
-    results = list(track(frames, "evaluating", total=len(samples), console=progress, transient=True))
+    judged = JudgedFrames(track(frames, "evaluating", total=len(samples), console=progress, transient=True))
     made_with = provenance(estimator.info if estimator else None)
-    figures = summary(options.method, options.frames, results, options.min_confidence) | {"provenance": made_with}
+    figures = summary(options.method, options.frames, judged, options.min_confidence) | {"provenance": made_with}
     write_json(options.json, figures)
     console = Console(markup=False, highlight=False)  # names may hold brackets
     console.print(figures_table(figures))

@@ -24,7 +24,7 @@ from ..evaluation.dataset import Sample
 from ..evaluation.methods import Prediction
 from ..evaluation.provenance import provenance
 from ..evaluation.report import Report, ReportHead
-from ..evaluation.results import FrameResult
+from ..evaluation.results import FrameResult, JudgedFrames
 from ..inference import AUTO, EstimatorConfig
 from ..messages.lens_setting import LensSetting
 from ..optics.lens_file import find_lens, read_lens
@@ -74,12 +74,12 @@ def run(options: Options) -> int:
         if out_bag:
             samples.relay = out_bag.relay
         evaluation = BagEvaluation(samples, method, predict, options.min_confidence, _on_frame(report, out_bag))
-        results = list(shown(evaluation, progress))
+        judged = JudgedFrames(shown(evaluation, progress))
     tallies = {samples.name: samples.tally}
     made_with = provenance(method.info)
-    figures = bag_summary(options.method, results, options.min_confidence, tallies, made_with, rendered)
+    figures = bag_summary(options.method, judged, options.min_confidence, tallies, made_with, rendered)
     write_json(options.json, figures)
-    write_json(options.timing_json, evaluation.times.figures(len(results)))
+    write_json(options.timing_json, evaluation.times.figures(len(judged)))
     console = Console(markup=False, highlight=False, soft_wrap=True)  # names may hold brackets
     console.print(figures_table(figures))
     notes = remarks(samples, rendered)

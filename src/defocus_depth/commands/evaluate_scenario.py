@@ -24,7 +24,7 @@ from ..evaluation.online import online_frames
 from ..evaluation.playback import Pace
 from ..evaluation.provenance import provenance
 from ..evaluation.report import Report, ReportHead, ReportTable
-from ..evaluation.results import FrameResult
+from ..evaluation.results import FrameResult, JudgedFrames
 from ..evaluation.run import OnFrame
 from ..evaluation.scenarios.conditions import Judge, Verdict
 from ..evaluation.scenarios.frame_log import FrameLog, frame_log, verdict_line
@@ -66,7 +66,7 @@ class Outcome:
     judge: Judge
     log: FrameLog | None = None
     on_frame: OnFrame | None = None
-    results: list[FrameResult] = field(default_factory=list)
+    judged: JudgedFrames = field(default_factory=JudgedFrames)
     tallies: dict[str, Tally] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Outcome:
     def take(self, result: FrameResult) -> None:
         """A frame."""
         self.judge.add(result)
-        self.results.append(result)
+        self.judged.append(result)
         if self.log:
             self.log.add(result)
 
@@ -108,7 +108,7 @@ def run(options: Options) -> int:
         write_junit(options.junit, scenario.name, outcome.errors, verdicts, time.monotonic() - started)
     rendered = any(bag.render_defocus for bag in scenario.bags)
     figures = bag_summary(
-        scenario.method, outcome.results, scenario.min_confidence, outcome.tallies, outcome.made_with, rendered
+        scenario.method, outcome.judged, scenario.min_confidence, outcome.tallies, outcome.made_with, rendered
     )
     write_json(options.json, figures)
     console = Console(markup=False, highlight=False, soft_wrap=True)
@@ -165,7 +165,7 @@ def _guarded(bag: ScenarioBag, evaluate: Callable[[], None], outcome: Outcome) -
 
 
 def _print(console: Console, scenario: Scenario, verdicts: list[Verdict], outcome: Outcome) -> None:
-    table = Table(title=f"{scenario.name}: {len(outcome.results)} frames of {len(scenario.bags)} bags")
+    table = Table(title=f"{scenario.name}: {len(outcome.judged)} frames of {len(scenario.bags)} bags")
     table.add_column("condition")
     table.add_column("measured", justify="right")
     table.add_column("")

@@ -18,6 +18,7 @@ from ..evaluation.bags.reader import open_bag
 from ..evaluation.online import OnlineRun, online_frames
 from ..evaluation.playback import Moment, Pace
 from ..evaluation.report import Report, ReportHead, ReportTable
+from ..evaluation.results import JudgedFrames
 from ..evaluation.summary import summary
 from ..inference import AUTO, EstimatorConfig
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
@@ -120,11 +121,11 @@ def _compared(options: Options, measured: OnlineRun, console: Console) -> dict[s
     with progress_bar() as bar:
         samples = bag_samples(options.bag, options.recorded, options.lens, bar)
         task = bar.add_task("comparing", total=len(measured.received_ns))
-        results = []
+        judged = JudgedFrames()
         for result in online_frames(samples, measured, options.min_confidence, report.add if report else None):
-            results.append(result)
+            judged.append(result)
             bar.advance(task)
-    figures = summary("online", "all that came", results, options.min_confidence)
+    figures = summary("online", "all that came", judged, options.min_confidence)
     figures |= {"provenance": measured.made_with}
     console.print(figures_table(figures))
     if report:

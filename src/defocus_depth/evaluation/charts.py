@@ -21,6 +21,11 @@ _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", BAND: "band"}
 _VARIABLES |= {FIRST: "series-1", SECOND: "series-2", THIRD: "series-3", FOURTH: "series-4"}
 WIDTH_IN = 10.6
 TIMELINE_POINTS = 500
+_SPARSIFICATION = {
+    "abs_rel": (FIRST, "-", "by confidence in each frame"),
+    "pooled_curve_abs_rel": (THIRD, "-.", "by confidence in all frames together"),
+    "oracle_abs_rel": (SECOND, "-", "by true error in each frame"),
+}
 _SERIES = [(FIRST, "o", "-"), (SECOND, "s", "--"), (THIRD, "D", "-."), (FOURTH, "^", ":")]
 
 
@@ -110,8 +115,9 @@ def confidence_chart(calibration: Mapping[str, Any], sparsification: Mapping[str
     axes.scatter(*places, s=8 + 80 * pixels / max(pixels.sum(), 1), color=FIRST, zorder=3)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (size of dots: pixels)")
     axes = _axes(figure, (1, 2, 2), "AbsRel without the least confident pixels")
-    for key, colour, name in (("abs_rel", FIRST, "by confidence"), ("oracle_abs_rel", SECOND, "by true error")):
-        axes.plot(sparsification["left_out"], _heights(sparsification[key]), color=colour, linewidth=1.5, label=name)
+    for key, (colour, style, name) in _SPARSIFICATION.items():
+        look = {"color": colour, "linestyle": style, "linewidth": 1.5}
+        axes.plot(sparsification["left_out"], _heights(sparsification[key]), label=name, **look)
     axes.set(xlim=(0, 1), xlabel="fraction left out")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)

@@ -43,6 +43,7 @@ COMPARED = (
     ComparedFigure("masked.valid_fraction", "valid, confident", "neither"),
     ComparedFigure("median_scaled.abs_rel", "AbsRel, median-scaled"),
     ComparedFigure("sparsification.confident_half_abs_rel", "AbsRel, confident half"),
+    ComparedFigure("sparsification.pooled_confident_half_abs_rel", "AbsRel, confident half of all frames together"),
     ComparedFigure("sparsification.ause_abs_rel", "AUSE"),
     ComparedFigure("calibration.ece", "ECE"),
     ComparedFigure("calibration.coverage_50", "50 % interval holds", "neither"),

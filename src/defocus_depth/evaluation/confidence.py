@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ SPARSIFICATION_STEPS = 20
 _RANK_BITS = 16
 """Low bits of a float32 that ranking leaves out: it tells confidences apart that differ by 1 % of min(c, 1 − c)."""
 _HALF_RANK = int(np.float32(0.5).view(np.uint32)) >> _RANK_BITS
+RANK_STEPS = 2 * _HALF_RANK + 1
+"""Steps of confidence that pixels are ranked by, from 0 to 1."""
 _COVERAGES = (0.5, 0.9)
 
 
@@ -37,6 +39,8 @@ class ConfidenceFigures:
             confidence.
         sparsification: (`SPARSIFICATION_STEPS`,) AbsRel of what remains without the least confident fraction.
         oracle: the same when the largest errors are left out first.
+        ranks: (`RANK_STEPS`, 2) pixels and their summed |d̂ − d| / d per step of confidence, least confident first;
+            (0, 2) `without_ranks`.
         coverage_50, coverage_90: fraction of true inverse depths in the central interval of that probability about
             the published one; NaN for methods without a scale.
     """
@@ -44,6 +48,7 @@ class ConfidenceFigures:
     reliability: Array
     sparsification: Array
     oracle: Array
+    ranks: Array
     coverage_50: float = math.nan
     coverage_90: float = math.nan
 
@@ -56,6 +61,10 @@ class ConfidenceFigures:
     def confident_half_abs_rel(self) -> float:
         """AbsRel of the more confident half of the pixels."""
         return float(self.sparsification[SPARSIFICATION_STEPS // 2])
+
+    def without_ranks(self) -> ConfidenceFigures:
+        """The same for those who keep many frames: `ranks` are half a megabyte."""
+        return replace(self, ranks=np.zeros((0, 2)))  # no slice of them, which would keep them alive
 
 
 def confidence_figures(
@@ -70,13 +79,13 @@ def confidence_figures(
     """
     scale = np.zeros(0, np.float32) if inv_depth_scale_dpt is None else inv_depth_scale_dpt
     maps = tuple(np.ascontiguousarray(a, np.float32).ravel() for a in (confidence, predicted_m, truth_m, scale))
-    reliability, ranks = np.zeros((RELIABILITY_BINS, 3)), np.zeros((2 * _HALF_RANK + 1, 2))
+    reliability, ranks = np.zeros((RELIABILITY_BINS, 3)), np.zeros((RANK_STEPS, 2))
     inside, errors = np.zeros(len(_COVERAGES)), np.empty(maps[0].size, np.float32)
     half_widths = np.array([interval_half_width(1.0, coverage) for coverage in _COVERAGES])
     count = _collect((*maps, _rank(maps[0])), half_widths, reliability, ranks, inside, errors)
     coverage = inside / count if count and scale.size else np.full(len(_COVERAGES), math.nan)
-    by_confidence = _remaining_means(ranks[::-1, 0], ranks[::-1, 1])
-    return ConfidenceFigures(reliability, by_confidence, oracle_curve(errors[:count]), *map(float, coverage))
+    oracle = oracle_curve(errors[:count])
+    return ConfidenceFigures(reliability, ranked_curve(ranks), oracle, ranks, *map(float, coverage))
 
 
 def interval_half_width(scale: float, coverage: float) -> float:
@@ -110,6 +119,16 @@ def sparsification_curve(confidence: npt.NDArray[Any], errors: npt.NDArray[Any])
     order = np.argsort(-confidence, kind="stable")
     _, tie, counts = np.unique(-confidence[order], return_inverse=True, return_counts=True)
     return _remaining_means(counts, np.bincount(tie.ravel(), errors[order], counts.size))
+
+
+def ranked_curve(ranks: Array) -> Array:
+    """`sparsification_curve` from pixels and errors per step of confidence; steps that it cuts are cut in proportion.
+
+    Args:
+        ranks: (`RANK_STEPS`, 2) as in `ConfidenceFigures`, of one frame or added up over frames. Added up, all
+            frames' pixels are ranked together: what one threshold for all of them leaves.
+    """
+    return _remaining_means(ranks[::-1, 0], ranks[::-1, 1])
 
 
 def oracle_curve(errors: npt.NDArray[Any]) -> Array:

@@ -56,7 +56,7 @@ class Gallery:
         extreme = math.isfinite(error) and (worse or better)
         if not (on_stride or extreme):
             return
-        frame = KeptFrame(index, result, *_reduced(sample, prediction))
+        frame = KeptFrame(index, result.without_ranks(), *_reduced(sample, prediction))
         if on_stride:
             self._keep_spread(frame)
         if extreme:

@@ -149,5 +149,17 @@ def _markdown(head: ReportHead, figures: Mapping[str, Any], panels: Sequence[str
     lines += [f"| | {' | '.join(HEADINGS)} |", f"| --- |{' ---: |' * len(HEADINGS)}"]
     for name, row in table_rows(figures):
         lines.append(f"| {name} | {' | '.join(cell(row.get(figure)) for figure in SUMMARY_FIGURES)} |")
+    lines += _confident_half(figures["sparsification"]) if figures["sparsification"] else []
     lines += ["", *(f"![{name}]({name.replace(' ', '%20')})" for name in panels)]
     return "\n".join(lines) + "\n"
+
+
+def _confident_half(sparsification: Mapping[str, Any]) -> list[str]:
+    by_frame, pooled, everything = (
+        cell(sparsification[f"{name}abs_rel"]) for name in ("confident_half_", "pooled_confident_half_", "pooled_")
+    )
+    return [
+        "",
+        f"AbsRel of the more confident half of each frame's pixels {by_frame}, of all frames' pixels together {pooled} "
+        f"(of all {everything}).",
+    ]

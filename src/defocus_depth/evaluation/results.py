@@ -1,12 +1,14 @@
-"""What is known of one evaluated frame."""
+"""What is known of one evaluated frame, and of many."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from .confidence import ConfidenceFigures
+import numpy as np
+
+from .confidence import RANK_STEPS, ConfidenceFigures
 from .pixel_table import Sums
 
 
@@ -40,3 +42,31 @@ class FrameResult:
     flicker_rel: float = math.nan
     stamp_ns: int | None = None
     latency_ms: float | None = None
+
+    def without_ranks(self) -> FrameResult:
+        """The same with `ConfidenceFigures.without_ranks`."""
+        return self if self.confidence is None else replace(self, confidence=self.confidence.without_ranks())
+
+
+class JudgedFrames:
+    """The frames of an evaluation as its summary needs them; of their `ConfidenceFigures.ranks` it keeps the sum only.
+
+    Attributes:
+        frames: in order, without their ranks.
+        ranks: (`RANK_STEPS`, 2) of all frames together.
+    """
+
+    def __init__(self, results: Iterable[FrameResult] = ()) -> None:
+        self.frames: list[FrameResult] = []
+        self.ranks = np.zeros((RANK_STEPS, 2))
+        for result in results:
+            self.append(result)
+
+    def append(self, result: FrameResult) -> None:
+        """Take in one frame, as `run.FrameJudge` made it."""
+        if result.confidence is not None:
+            self.ranks += result.confidence.ranks
+        self.frames.append(result.without_ranks())
+
+    def __len__(self) -> int:
+        return len(self.frames)

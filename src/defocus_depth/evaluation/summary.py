@@ -8,26 +8,34 @@ from typing import Any
 
 import numpy as np
 
-from .confidence import RELIABILITY_BINS, SPARSIFICATION_STEPS, ConfidenceFigures, ause, expected_calibration_error
+from .confidence import (
+    RELIABILITY_BINS,
+    SPARSIFICATION_STEPS,
+    Array,
+    ConfidenceFigures,
+    ause,
+    expected_calibration_error,
+    ranked_curve,
+)
 from .metrics import mean_figures
 from .pixel_table import HISTOGRAM_BINS, HISTOGRAM_OCTAVES, PART_AXES, STATISTICS, Sums, figures_from, part_names
-from .results import FrameResult
+from .results import FrameResult, JudgedFrames
 
 SUMMARY_FIGURES = ("abs_rel", "rmse_m", "delta1", "delta2", "coc_mae_px", "valid_fraction")
 Figures = dict[str, float | None]
 
 
-def summary(
-    method: str, frames: str, results: Sequence[FrameResult], min_confidence: float | None = None
-) -> dict[str, Any]:
+def summary(method: str, frames: str, judged: JudgedFrames, min_confidence: float | None = None) -> dict[str, Any]:
     """What `evaluate --json` writes; None stands for figures that no pixel gives.
 
     Means over frames: the figures of `SUMMARY_FIGURES`, `masked` (the same after confidence masking, or None),
     `median_scaled`, `temporal` and the curves under `calibration` and `sparsification` (None without confidence).
     Over all frames' pixels together: `distance_bins`, `texture`, `edges` (a list of parts each), `error_histogram`
-    and `calibration.reliability`, because a frame may have few pixels in a part. `per_stack` lists each group with
-    every figure there is; n is the number of frames.
+    and `calibration.reliability`, because a frame may have few pixels in a part; and `sparsification.pooled_…`,
+    because a robot has one threshold of confidence for all frames. `per_stack` lists each group with every figure
+    there is; n is the number of frames.
     """
+    results = judged.frames
     confidence = [result.confidence for result in results if result.confidence is not None]
     return {
         "method": method,
@@ -41,7 +49,7 @@ def summary(
         "error_histogram": _histogram(results),
         "temporal": _temporal(results),
         "calibration": _calibration(results, confidence) if confidence else None,
-        "sparsification": _sparsification(confidence) if confidence else None,
+        "sparsification": _sparsification(confidence, judged.ranks) if confidence else None,
     }
 
 
@@ -121,7 +129,7 @@ def _calibration(results: Sequence[FrameResult], confidence: Sequence[Confidence
     }
 
 
-def _sparsification(confidence: Sequence[ConfidenceFigures]) -> dict[str, Any]:
+def _sparsification(confidence: Sequence[ConfidenceFigures], ranks: Array) -> dict[str, Any]:
     """AbsRel against the fraction of pixels left out, least confident (or, `oracle_abs_rel`, worst) first."""
     curves = np.array([(figures.sparsification, figures.oracle) for figures in confidence])
     curves = curves[np.isfinite(curves).all(axis=(1, 2))]
@@ -132,6 +140,19 @@ def _sparsification(confidence: Sequence[ConfidenceFigures]) -> dict[str, Any]:
         "oracle_abs_rel": [_or_none(value) for value in mean[1].tolist()],
         "ause_abs_rel": _or_none(ause(*mean)),
         "confident_half_abs_rel": _or_none(float(mean[0, SPARSIFICATION_STEPS // 2])),
+        **_pooled_sparsification(ranks),
+    }
+
+
+def _pooled_sparsification(ranks: Array) -> dict[str, Any]:
+    """The pixels of all frames ranked together: the curve, AbsRel of all, of the more confident half, their ratio."""
+    curve = ranked_curve(ranks)
+    everything, half = float(curve[0]), float(curve[SPARSIFICATION_STEPS // 2])
+    return {
+        "pooled_curve_abs_rel": [_or_none(value) for value in curve.tolist()],
+        "pooled_abs_rel": _or_none(everything),
+        "pooled_confident_half_abs_rel": _or_none(half),
+        "pooled_confident_half_ratio": _or_none(half / everything) if everything else None,
     }
 
 

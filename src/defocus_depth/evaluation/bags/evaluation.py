@@ -17,7 +17,7 @@ import psutil
 from ..dataset import Sample
 from ..methods import Predict, Prediction
 from ..metrics import is_depth
-from ..results import FrameResult
+from ..results import FrameResult, JudgedFrames
 from ..run import OnFrame, evaluate_samples
 from ..summary import summary
 from .method import SWEEP_METHODS, LoadedMethod
@@ -149,7 +149,7 @@ def with_unlabelled_figures(prediction: Prediction, result: FrameResult, min_con
 
 def bag_summary(
     method: str,
-    results: list[FrameResult],
+    judged: JudgedFrames,
     min_confidence: float,
     tallies: Mapping[str, Tally],
     made_with: Mapping[str, str | None],
@@ -161,7 +161,7 @@ def bag_summary(
         tallies: by bag name; `images` on its topic and those `left_out`, by reason.
         made_with: of `provenance`.
     """
-    figures = summary(method, "all" + (RENDERED if rendered else ""), results, min_confidence)
+    figures = summary(method, "all" + (RENDERED if rendered else ""), judged, min_confidence)
     for group in figures["per_stack"]:
         tally = tallies[group["name"]]
         group |= {"images": tally.images, "left_out": dict(sorted(tally.left_out.items()))}
