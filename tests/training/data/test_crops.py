@@ -92,10 +92,10 @@ def test_motion_blur_keeps_the_mean_and_spreads_a_point() -> None:
 
 def test_every_camera_effect_changes_the_picture() -> None:
     rng_picture = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
-    plain = camera_effects(np.random.default_rng(1), rng_picture, PLAIN)
+    plain = camera_effects(np.random.default_rng(1), rng_picture, PLAIN).picture
     assert np.abs(plain - rng_picture).max() <= 0.5 / 255 + 1e-6
     for name in ("motion_blur", "softness", "noise", "demosaic", "jpeg"):
-        changed = camera_effects(np.random.default_rng(1), rng_picture, dataclasses.replace(PLAIN, **{name: 1.0}))
+        changed, _ = camera_effects(np.random.default_rng(1), rng_picture, dataclasses.replace(PLAIN, **{name: 1.0}))
         assert np.abs(changed - plain).mean() > 1e-4, name
     assert not np.array_equal(
         tone_curve(np.random.default_rng(0), AugmentOptions(tone=1.0)), tone_curve(np.random.default_rng(0), PLAIN)

@@ -65,7 +65,7 @@ def test_jpeg_leaves_what_opencv_s_codec_leaves(quality: int) -> None:
 
 def test_without_effects_pictures_are_only_quantised() -> None:
     images = torch.rand(4, 3, 32, 32)
-    found = camera_effects(images, NOTHING, Dice(CPU, 0))
+    found = camera_effects(images, NOTHING, Dice(CPU, 0)).pictures
     torch.testing.assert_close(found, (images * 255).round() / 255)
     assert torch.equal(random_tones(images[None, :2], NOTHING, Dice(CPU, 0))[0], images[:2])
 
@@ -74,7 +74,7 @@ def test_without_effects_pictures_are_only_quantised() -> None:
 def test_each_effect_touches_its_share_of_the_batch(effect: str) -> None:
     images = batch(*(picture(seed, 32) for seed in range(40)))
     options = dataclasses.replace(NOTHING, **{effect: 0.5})
-    changed = (camera_effects(images, options, Dice(CPU, 1)) - images).abs().amax((1, 2, 3)) > 1 / 300
+    changed = (camera_effects(images, options, Dice(CPU, 1)).pictures - images).abs().amax((1, 2, 3)) > 1 / 300
     assert 14 <= int(changed.sum()) <= 20  # some are changed too little to be seen
 
 
@@ -87,12 +87,25 @@ def test_both_frames_of_a_pair_have_one_tone_and_pairs_have_different_ones() -> 
 
 def test_noise_has_the_deviation_asked_for_and_follows_the_light() -> None:
     options = dataclasses.replace(NOTHING, noise=1.0, noise_deviation=(0.02, 0.0200001))
-    dark, light = (camera_effects(torch.full((200, 3, 32, 32), at), options, Dice(CPU, 3)) - at for at in (0.2, 0.5))
+    dark, light = (
+        camera_effects(torch.full((200, 3, 32, 32), at), options, Dice(CPU, 3)).pictures - at for at in (0.2, 0.5)
+    )
     assert 0.015 < float(light.std()) < 0.025
     assert float(dark.std()) < float(light.std())
 
 
 def test_equal_seeds_draw_equal_batches() -> None:
     images = torch.rand(6, 3, 32, 32)
-    first, again, other = (camera_effects(images, AugmentOptions(), Dice(CPU, seed)) for seed in (5, 5, 6))
+    first, again, other = (camera_effects(images, AugmentOptions(), Dice(CPU, seed)).pictures for seed in (5, 5, 6))
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_motion_is_told_of_the_very_pictures_that_moved(share: float) -> None:
+    images = batch(*(picture(seed, 32) for seed in range(30)))
+    found = camera_effects(images, dataclasses.replace(NOTHING, motion_blur=share), Dice(CPU, 4))
+    changed = (found.pictures - images).abs().mean((1, 2, 3))
+    assert abs(int((found.motion_px > 0).sum()) - 30 * share) <= 1
+    assert (changed[found.motion_px == 0] < 1e-6).all() and (changed[found.motion_px > 2] > 1e-3).all()
+    moved = found.motion_px > 0.5
+    assert torch.corrcoef(torch.stack([changed[moved], found.motion_px[moved]]))[0, 1] > 0.5

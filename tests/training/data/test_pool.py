@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from defocus_depth.errors import ConfigError
+from defocus_training.data import textures
+from defocus_training.data.layered_scene import SPOT_CELL_PX, _shadows_and_highlights
 from defocus_training.data.pool import (
     fill_pool,
     load_photos,
@@ -15,7 +17,14 @@ from defocus_training.data.pool import (
     shard_paths,
     write_shard,
 )
-from defocus_training.data.procedural import ProceduralOptions, generate_stack
+from defocus_training.data.procedural import (
+    LARGEST_GAP_PX,
+    LARGEST_TAUGHT_COC_PX,
+    SMALLEST_GAP_PX,
+    ProceduralOptions,
+    generate_stack,
+    sample_gap_px,
+)
 
 SMALL = ProceduralOptions(size_px=64, frames=3, largest_coc_px=20.0)
 
@@ -58,3 +67,28 @@ def test_photos_become_textures_and_an_empty_folder_is_refused(tmp_path: Path) -
     (photo,) = load_photos(tmp_path)
     assert photo.mean() == pytest.approx(0.5, abs=0.01)  # sRGB 188 is half the light
     assert load_photos(None) == []
+
+
+def test_the_first_focus_lies_before_the_scene_by_little_or_much() -> None:
+    """Robots whose nearest focus is far before all they see must find such pictures in training."""
+    rng = np.random.default_rng(0)
+    roomy, tight = (np.array([sample_gap_px(rng, spread) for _ in range(2000)]) for spread in (5.0, 40.0))
+    assert (roomy > SMALLEST_GAP_PX * 0.999).all() and roomy.max() <= LARGEST_GAP_PX and tight.max() <= 1.0
+    assert 0.25 < (roomy > 5).mean() < 0.4 and (roomy < 1).mean() > 0.25
+    assert max(sample_gap_px(rng, 20.0) for _ in range(500)) <= LARGEST_TAUGHT_COC_PX - 20
+
+
+def test_some_textures_are_soft_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sharpness(share: float) -> float:
+        monkeypatch.setattr(textures, "SOFT_SHARE", share)
+        drawn = [textures.random_texture(np.random.default_rng(seed), 64) for seed in range(30)]
+        return float(np.mean([np.abs(np.diff(texture, axis=0)).mean() / texture.std() for texture in drawn]))
+
+    assert sharpness(1.0) < 0.7 * sharpness(0.0)
+
+
+def test_shadows_and_highlights_have_soft_edges() -> None:
+    light = np.stack([_shadows_and_highlights(np.random.default_rng(seed), 96) for seed in range(40)])
+    assert light.min() < 0.6 and light.max() > 1.5 and (light.reshape(40, -1).std(1) == 0).any()
+    steepest = np.abs(np.diff(np.log(light), axis=1)).max()
+    assert steepest < np.ptp(np.log(light)) / SPOT_CELL_PX

@@ -24,6 +24,7 @@ def test_rows_show_image_targets_predictions_and_weights() -> None:
         torch.ones(ROWS + 1, 2),
         torch.ones(ROWS + 1),
         torch.full((ROWS + 1,), 20.0),
+        torch.zeros(ROWS + 1, 2),
     )
     shown = panel(DefocusModel(ModelOptions((8, 8, 8, 8), (8, 8, 8, 8))), pair)
     assert shown.shape == (ROWS * 64, 5 * 64, 3) and shown.dtype == np.uint8

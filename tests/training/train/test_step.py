@@ -5,11 +5,16 @@ import torch
 from defocus_training.data.crops import Pair
 from defocus_training.networks import DefocusModel, ModelOptions
 from defocus_training.train.config import LossWeights
-from defocus_training.train.step import pair_losses
+from defocus_training.train.step import motion_doubt_px, pair_losses
 
 
 def depth_loss(
-    outside: list[float], standing: float, focus: float = 60.0, near_half: bool = False, **weights: float
+    outside: list[float],
+    standing: float,
+    focus: float = 60.0,
+    near_half: bool = False,
+    motion_px: tuple[float, float] = (0.0, 0.0),
+    **weights: float,
 ) -> float:
     """DepthNet's term of a pair whose second frame only is far off its target; `near_half`: half of it nearer."""
     torch.manual_seed(0)
@@ -26,6 +31,7 @@ def depth_loss(
         torch.ones_like(target),
         *flags,
         torch.tensor([60.0]),
+        torch.tensor([motion_px]),
     )
     with torch.no_grad():
         return float(pair_losses(model, pair, LossWeights.model_validate(weights))["depthnet"])
@@ -52,3 +58,21 @@ def test_a_frame_counts_less_where_nothing_or_little_lies_beyond_its_focus() -> 
     )
     assert half_beyond == less
     assert min(unseen, half_beyond) < partly < max(unseen, half_beyond)
+
+
+def test_motion_makes_a_target_doubtful_by_how_much_it_looks_like_blur() -> None:
+    """Variances add: checked against the second moments of a disc smeared along a line."""
+    coc, length = 10.0, 8.0
+    y, x = torch.meshgrid(*[torch.linspace(-12, 12, 961)] * 2, indexing="ij")
+    disc = (x.square() + y.square() <= (coc / 2) ** 2).double()
+    variance = float((disc * (x.square() + y.square())).sum() / disc.sum()) / 2 + length**2 / 12 / 2
+    looks_like = 4 * variance**0.5
+    doubt = motion_doubt_px(torch.tensor(coc), torch.tensor(length))
+    assert abs(float(doubt) - (looks_like - coc)) < 0.02
+    assert motion_doubt_px(torch.tensor(coc), torch.tensor(0.0)) == 0
+
+
+def test_a_moved_frame_s_likelihood_knows_of_the_doubt() -> None:
+    still = depth_loss([1, 1], 0.0)
+    assert depth_loss([1, 1], 0.0, motion_px=(8.0, 0.0)) > still
+    assert depth_loss([1, 1], 0.0, motion_px=(0.0, 8.0)) == still  # the second frame is wrong by more than the doubt

@@ -1,12 +1,13 @@
 """What cameras do to pictures after the lens: tone, motion, softness, noise, demosaicing, sharpening, JPEG, 8 bits.
 
-Augmentations never change blur targets, except resampling, which scales them. Motion blur changes the picture only:
-the targets stay, so that the likelihoods learn to lose confidence there.
+Augmentations never change blur targets, except resampling, which scales them. Of motion blur the length is told: it
+makes the targets doubtful (`step.motion_doubt_px`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,13 @@ import numpy.typing as npt
 
 Picture = npt.NDArray[np.float32]
 Rng = np.random.Generator
+
+
+class Photograph(NamedTuple):
+    """A `picture` (h, w, 3) in 0..1, and by how much its camera moved while it was taken, px."""
+
+    picture: Picture
+    motion_px: float
 
 
 @dataclass(frozen=True)
@@ -51,10 +59,11 @@ def tone_curve(rng: Rng, options: AugmentOptions) -> npt.NDArray[np.float32]:
     return np.clip(lift + contrast * curved, 0, 1).astype(np.float32)
 
 
-def camera_effects(rng: Rng, picture: Picture, options: AugmentOptions) -> Picture:
+def camera_effects(rng: Rng, picture: Picture, options: AugmentOptions) -> Photograph:
     """Motion, softness, noise, demosaicing, JPEG and quantisation of `picture` (h, w, 3) in 0..1; same shape."""
-    if rng.random() < options.motion_blur:
-        picture = motion_blur(picture, rng.uniform(0, options.motion_blur_px), rng.uniform(0, np.pi))
+    motion_px = float(rng.uniform(0, options.motion_blur_px)) if rng.random() < options.motion_blur else 0.0
+    if motion_px:
+        picture = motion_blur(picture, motion_px, rng.uniform(0, np.pi))
     if rng.random() < options.softness:
         picture = _soften_or_sharpen(rng, picture)
     if rng.random() < options.noise:
@@ -64,7 +73,7 @@ def camera_effects(rng: Rng, picture: Picture, options: AugmentOptions) -> Pictu
         eight_bit = demosaiced(eight_bit)
     if rng.random() < options.jpeg:
         eight_bit = _compressed(eight_bit, int(rng.integers(35, 96)))
-    return np.asarray(eight_bit / 255, np.float32)
+    return Photograph(np.asarray(eight_bit / 255, np.float32), motion_px)
 
 
 def motion_blur(picture: Picture, length_px: float, angle_rad: float) -> Picture:

@@ -16,7 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..networks.model import UNKNOWN_NEAREST_PX
 from ..networks.sdnet import LARGEST_COC_PX
-from .augment import AugmentOptions, camera_effects, tone_curve
+from .augment import AugmentOptions, Photograph, camera_effects, tone_curve
 from .pool import TRAINING_SEED_BASE, Shard
 from .sources import ShardSource
 
@@ -38,7 +38,7 @@ class Pair(NamedTuple):
     scale of its error, `weight` 0..1 of the target, `outside` 1 where the
     frame is focused nearer or farther than the whole scene (its blur has one sign), else 0; `standing` 1 where
     things stand on tables or floors, so that their layout shows the sign of blur, else 0; `nearest_px` ν, what the
-    networks are told of the largest u there can be.
+    networks are told of the largest u there can be; `motion_px` by how much each frame is blurred by motion.
     """
 
     image: Float[Tensor, "*b 2 3 h w"]
@@ -49,6 +49,7 @@ class Pair(NamedTuple):
     outside: Float[Tensor, "*b 2"]
     standing: Float[Tensor, "*b"]
     nearest_px: Float[Tensor, "*b"]
+    motion_px: Float[Tensor, "*b 2"]
 
     @property
     def lens_px(self) -> Float[Tensor, "*b 2 2"]:
@@ -152,10 +153,10 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
     """The pair at `crop`, through one camera's tone curve and, frame by frame, its other effects."""
     target, deviation = _targets(crop, supervision)
     tone = tone_curve(rng, augment)
-    images = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
+    taken = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
     last = crop.shard.focus_px.shape[1] - 1
     return Pair(
-        torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()),
+        torch.from_numpy(np.stack([each.picture for each in taken]).transpose(0, 3, 1, 2).copy()),
         torch.from_numpy((crop.shard.focus_px[crop.stack, crop.frames] * crop.ratio).astype(np.float32)),
         _cells(crop.place(target) * np.float32(crop.ratio)),
         _cells(crop.place(deviation) * np.float32(crop.ratio / math.sqrt(2))),
@@ -163,10 +164,11 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
         torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
         torch.tensor(float(crop.shard.standing[crop.stack])),
         torch.tensor(_told_nearest_px(rng, crop, crops) * crop.ratio, dtype=torch.float32),
+        torch.tensor([each.motion_px for each in taken]),
     )
 
 
-def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: AugmentOptions) -> np.ndarray:
+def _photograph(rng: Rng, crop: Crop, frame: int, tone: np.ndarray, augment: AugmentOptions) -> Photograph:
     toned = tone[crop.shard.frames[crop.stack, frame][crop.window], np.arange(3)]
     return camera_effects(rng, crop.place(toned), augment)
 

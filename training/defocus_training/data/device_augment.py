@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -32,16 +33,25 @@ def random_tones(pictures: Float[Tensor, "n 2 3 h w"], options: AugmentOptions, 
     return torch.where(dice.chance(options.tone, count, 1, 1, 1, 1), toned, pictures)
 
 
-def camera_effects(pictures: Pictures, options: AugmentOptions, dice: Dice) -> Pictures:
+class Photographs(NamedTuple):
+    """`pictures` in 0..1, and by how much each one's camera moved, px."""
+
+    pictures: Pictures
+    motion_px: Float[Tensor, " n"]
+
+
+def camera_effects(pictures: Pictures, options: AugmentOptions, dice: Dice) -> Photographs:
     """Motion, softness, noise, demosaicing, JPEG and quantisation of encoded pictures in 0..1; h, w multiples of 16."""
+    motion_px = torch.zeros(len(pictures), device=pictures.device)
+    moving = dice.some_of(len(pictures), options.motion_blur).sort().values
+    motion_px[moving] = dice.uniform(0, options.motion_blur_px, len(moving))
 
     def moved(some: Pictures) -> Pictures:
-        count = len(some)
-        length, angle = dice.uniform(0, options.motion_blur_px, count), dice.uniform(0, math.pi, count)
-        return filtered(some, motion_kernels(length, angle, options.motion_blur_px))
+        angle = dice.uniform(0, math.pi, len(some))
+        return filtered(some, motion_kernels(motion_px[moving], angle, options.motion_blur_px))
 
+    pictures = _on_some(pictures, moving, moved)
     effects: tuple[tuple[float, Callable[[Pictures], Pictures]], ...] = (
-        (options.motion_blur, moved),
         (options.softness, lambda some: _soften_or_sharpen(some, dice)),
         (options.noise, lambda some: _sensor_noise(some, options, dice)),
         (1.0, quantised),
@@ -51,7 +61,7 @@ def camera_effects(pictures: Pictures, options: AugmentOptions, dice: Dice) -> P
     for share, effect in effects:
         if share > 0:
             pictures = _on_some(pictures, dice.some_of(len(pictures), share), effect)
-    return pictures
+    return Photographs(pictures, motion_px)
 
 
 def quantised(pictures: Pictures) -> Pictures:

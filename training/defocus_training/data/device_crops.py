@@ -85,9 +85,10 @@ class DevicePairs:
         pictures = windows.of_frames(2).place(taken).unflatten(0, (count, 2))
         pictures = random_tones(pictures, self.augment, self.dice).flatten(0, 1)
         last = bank.focus_px.shape[1] - 1
+        taken, motion = camera_effects(pictures, self.augment, self.dice)
         target, deviation, weight = self._targets(windows)
         return Pair(
-            camera_effects(pictures, self.augment, self.dice).unflatten(0, (count, 2)),
+            taken.unflatten(0, (count, 2)),
             bank.focus_px[stack[:, None], windows.frames] * windows.ratio[:, None],
             target * windows.ratio.view(-1, 1, 1, 1),
             deviation * (windows.ratio / math.sqrt(2)).view(-1, 1, 1, 1),
@@ -95,6 +96,7 @@ class DevicePairs:
             ((windows.frames == 0) | (windows.frames == last)).float(),
             bank.standing[stack].float(),
             self._told_nearest_px(stack) * windows.ratio,
+            motion.view(count, 2),
         )
 
     def _photometric(self, windows: Windows) -> PhotometricPair:

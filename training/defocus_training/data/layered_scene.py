@@ -18,6 +18,8 @@ from .textures import Texture, plain_texture, random_texture, spectral_noise
 
 Rng = np.random.Generator
 Map = npt.NDArray[np.float32]
+SPOT_CELL_PX = 4
+"""Cell in which soft spots of light are drawn: their edges are no sharper."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,24 @@ def _plane(rng: Rng, size: int, centre_u: float, steepness_px: float) -> Map:
 
 
 def _surface(rng: Rng, size: int, photos: Sequence[Texture]) -> Texture:
-    texture = plain_texture(rng, size) if rng.random() < 0.12 else random_texture(rng, size, photos)
+    texture = plain_texture(rng, size) if rng.random() < 0.15 else random_texture(rng, size, photos)
     light = 1 + rng.uniform(0, 0.9) * (spectral_noise(rng, size // 8, 2.0) - 0.5)
-    return texture * cv2.resize(light, (size, size), interpolation=cv2.INTER_CUBIC)[..., None].clip(0.05)
+    light = cv2.resize(light, (size, size), interpolation=cv2.INTER_CUBIC).clip(0.05)
+    return texture * (light * _shadows_and_highlights(rng, size))[..., None]
+
+
+def _shadows_and_highlights(rng: Rng, size: int) -> Map:
+    """A factor (size, size): spots whose edges are soft however the lens is focused. They are not blur."""
+    coarse = size // SPOT_CELL_PX
+    light = np.zeros((coarse, coarse), np.float32)
+    for _ in range(int(rng.integers(0, 4))):
+        spot = np.zeros_like(light)
+        centre = tuple(int(v) for v in rng.integers(0, coarse, 2))
+        axes = tuple(int(v) for v in np.exp(rng.uniform(np.log(1.5), np.log(coarse / 3), 2)))
+        cv2.ellipse(spot, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        softness = float(np.exp(rng.uniform(np.log(0.7), np.log(8.0))))
+        light += np.float32(rng.uniform(-1.3, 0.9)) * cv2.GaussianBlur(spot, (0, 0), softness)
+    return np.exp(cv2.resize(light, (size, size), interpolation=cv2.INTER_CUBIC)).astype(np.float32)
 
 
 def _room(rng: Rng, size: int, near_far_px: tuple[float, float], photos: Sequence[Texture]) -> Layer:

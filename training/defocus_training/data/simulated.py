@@ -17,7 +17,7 @@ from defocus_depth.simulation.scenes import Scene, furnish, make_scene
 from defocus_depth.simulation.seeds import TRAINING_SEEDS
 from defocus_depth.types import CameraIntrinsics, LensParameters
 
-from .procedural import ProceduralOptions, ProceduralStack
+from .procedural import ProceduralOptions, ProceduralStack, sample_gap_px
 from .standing_scene import standing_things
 
 SAMPLES_PER_PIXEL = 64
@@ -46,7 +46,8 @@ def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
     scene, depth_m = _standing_scene(rng, view)
     nearest_m, farthest_m = float(depth_m.min()), float(depth_m.max())
     gain = rng.uniform(*options.nearest_px) * float(np.quantile(depth_m, 0.02))
-    rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=nearest_m * rng.uniform(0.82, 0.99))
+    near_focus_m = gain / (gain / nearest_m + sample_gap_px(rng, gain / nearest_m - gain / farthest_m))
+    rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=near_focus_m)
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / farthest_m, options.frames)
     return dataclasses.replace(_stack(rng, scene, rig, foci_dpt), standing=True)
 
@@ -76,13 +77,15 @@ def _stack(rng: Rng, scene: Scene, rig: Rig, foci_dpt: npt.NDArray[np.float64]) 
 def _random_rig(rng: Rng, options: ProceduralOptions) -> Rig:
     """The rig `robot` with a square picture, another blur gain and another place of its near focus."""
     size = options.size_px
-    gain = rng.uniform(*options.nearest_px) * ROBOT.depth_min_m
+    near_px = rng.uniform(*options.nearest_px)
+    gain = near_px * ROBOT.depth_min_m
+    gap_px = sample_gap_px(rng, near_px - gain / ROBOT.depth_max_m)
     focal_px = ROBOT.camera.fx * size / ROBOT.camera.width
     return dataclasses.replace(
         ROBOT,
         lens=_lens(gain, size),
         camera=_square_camera(size, focal_px),
-        near_focus_m=ROBOT.depth_min_m * rng.uniform(0.82, 0.99),
+        near_focus_m=gain / (near_px + gap_px),
     )
 
 

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Texture = npt.NDArray[np.float32]
 Rng = np.random.Generator
+SOFT_SHARE = 0.2
+SOFT_SIGMA_PX = (0.7, 7.0)
 
 
 def random_texture(rng: Rng, size: int, photos: Sequence[Texture] = ()) -> Texture:
@@ -22,14 +24,26 @@ def random_texture(rng: Rng, size: int, photos: Sequence[Texture] = ()) -> Textu
     Args:
         photos: linear RGB pictures at least `size` wide and high; about a third of all textures come from them.
     """
+    return _contrast(rng, _softened(rng, _any_texture(rng, size, photos)))
+
+
+def _any_texture(rng: Rng, size: int, photos: Sequence[Texture]) -> Texture:
     if photos and rng.random() < 0.35:
-        return _contrast(rng, _photo_crop(rng, size, photos))
+        return _photo_crop(rng, size, photos)
     pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, 2 * size)
     if rng.random() < 0.35:  # two families over one another
         other = PATTERNS[rng.integers(len(PATTERNS))](rng, 2 * size)
         pattern = pattern + rng.uniform(0.1, 1.0) * (other - 0.5)
     pattern = np.asarray(cv2.resize(pattern, (size, size), interpolation=cv2.INTER_AREA), np.float32)
-    return _contrast(rng, _coloured(rng, pattern))
+    return _coloured(rng, pattern)
+
+
+def _softened(rng: Rng, texture: Texture) -> Texture:
+    """Some textures are soft themselves, in focus or not: painted clouds, worn prints, shadows."""
+    if rng.random() >= SOFT_SHARE:
+        return texture
+    sigma = float(np.exp(rng.uniform(*np.log(SOFT_SIGMA_PX))))
+    return np.asarray(cv2.GaussianBlur(texture, (0, 0), sigma), np.float32)
 
 
 def plain_texture(rng: Rng, size: int) -> Texture:

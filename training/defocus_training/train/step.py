@@ -37,13 +37,22 @@ def _focus_map(pair: Pair) -> Float[Tensor, "b 2 1 1 1"]:
 def _sdnet_likelihood(defocus: Defocus, pair: Pair, weights: LossWeights) -> Float[Tensor, ""]:
     coc = (_focus_map(pair) - pair.target_px[:, None]).abs()
     weight = pair.weight[:, None] * _rarity(coc, weights)
-    target = Uncertain(coc.flatten(0, 1), _target_scale(pair))
+    target = Uncertain(coc.flatten(0, 1), _target_scale(pair, coc))
     return laplace_nll(target, defocus.coc_px, defocus.scale_px, weight.flatten(0, 1))
 
 
-def _target_scale(pair: Pair) -> Float[Tensor, "b2 1 h w"]:
-    """Laplace scale of the target's own error, for both frames."""
-    return pair.target_scale_px.repeat_interleave(2, 0)
+def motion_doubt_px(coc_px: Float[Tensor, "*n"], motion_px: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """How much larger |CoC| c looks where the camera moved by L: √(c² + ⅔L²) − c.
+
+    A disc's variance along an axis is c²/16; a line's is L²/12 along it and 0 across, in the mean (⅔L²)/16.
+    """
+    return (coc_px.square() + motion_px.square() * (2 / 3)).sqrt() - coc_px
+
+
+def _target_scale(pair: Pair, coc_px: Float[Tensor, "b 2 1 h w"]) -> Float[Tensor, "b2 1 h w"]:
+    """Laplace scale of the target's own error, and the doubt that motion adds to it."""
+    doubt = motion_doubt_px(coc_px, pair.motion_px[:, :, None, None, None])
+    return (pair.target_scale_px[:, None] + doubt).flatten(0, 1)
 
 
 def _rarity(coc_px: Float[Tensor, "b 2 1 h w"], weights: LossWeights) -> Float[Tensor, "b 2 1 h w"]:
@@ -55,9 +64,9 @@ def _depthnet_likelihood(inverse: InverseDepth, pair: Pair, weights: LossWeights
     """Pixels weigh (u/φ)^α: with α = 1 the location is the 1/d-weighted median of depth, which minimises AbsRel."""
     target = pair.target_px[:, None].expand(-1, 2, -1, -1, -1)
     nearness = (target / _focus_map(pair).clamp_min(1.0)).clamp(0.02, 4.0) ** weights.near_emphasis
-    rarity = _rarity((_focus_map(pair) - target).abs(), weights)
-    weight = pair.weight[:, None] * nearness * _sign_known(pair, weights) * rarity
-    taught = Uncertain(target.flatten(0, 1), _target_scale(pair))
+    coc = (_focus_map(pair) - target).abs()
+    weight = pair.weight[:, None] * nearness * _sign_known(pair, weights) * _rarity(coc, weights)
+    taught = Uncertain(target.flatten(0, 1), _target_scale(pair, coc))
     return laplace_nll(taught, inverse.u_px, inverse.scale_px, weight.flatten(0, 1))
 
 
