@@ -1,5 +1,6 @@
 """Pools: what is written is read, finished shards are kept, half-written ones are not seen."""
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from defocus_training.data.procedural import (
 )
 
 SMALL = ProceduralOptions(size_px=64, frames=3, largest_coc_px=20.0)
+WIDE = ProceduralOptions(largest_coc_px=32.0)
 
 
 def test_shards_round_trip(tmp_path: Path) -> None:
@@ -72,10 +74,12 @@ def test_photos_become_textures_and_an_empty_folder_is_refused(tmp_path: Path) -
 def test_the_first_focus_lies_before_the_scene_by_little_or_much() -> None:
     """Robots whose nearest focus is far before all they see must find such pictures in training."""
     rng = np.random.default_rng(0)
-    roomy, tight = (np.array([sample_gap_px(rng, spread) for _ in range(2000)]) for spread in (5.0, 40.0))
+    narrow = dataclasses.replace(WIDE, largest_coc_px=16.0)
+    roomy, tight = (np.array([sample_gap_px(rng, spread, WIDE) for _ in range(2000)]) for spread in (5.0, 40.0))
     assert (roomy > SMALLEST_GAP_PX * 0.999).all() and roomy.max() <= LARGEST_GAP_PX and tight.max() <= 1.0
     assert 0.25 < (roomy > 5).mean() < 0.4 and (roomy < 1).mean() > 0.25
-    assert max(sample_gap_px(rng, 20.0) for _ in range(500)) <= LARGEST_TAUGHT_COC_PX - 20
+    assert max(sample_gap_px(rng, 20.0, WIDE) for _ in range(500)) <= LARGEST_TAUGHT_COC_PX - 20
+    assert max(sample_gap_px(rng, 10.0, narrow) for _ in range(500)) <= 16 - 10
 
 
 def test_some_textures_are_soft_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,8 +78,6 @@ def camera_effects(rng: Rng, picture: Picture, options: AugmentOptions) -> Photo
 
 def motion_blur(picture: Picture, length_px: float, angle_rad: float) -> Picture:
     """Average along a straight line of `length_px`."""
-    if length_px < 0.5:
-        return picture
     size = 2 * int(np.ceil(length_px / 2)) + 3
     kernel = np.zeros((size, size), np.float32)
     step = 0.5 * length_px * np.array([np.cos(angle_rad), np.sin(angle_rad)])

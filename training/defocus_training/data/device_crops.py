@@ -81,8 +81,8 @@ class DevicePairs:
     def pairs_of(self, windows: Windows) -> Pair:
         """The pairs at `windows`, through one camera's tone curve and, frame by frame, its other effects."""
         bank, stack, count = self.bank, windows.stack, len(windows.stack)
-        taken = bank.frames[stack[:, None], windows.frames].flatten(0, 1).float() / 255
-        pictures = windows.of_frames(2).place(taken).unflatten(0, (count, 2))
+        raw = bank.frames[stack[:, None], windows.frames].flatten(0, 1).float() / 255
+        pictures = windows.of_frames(2).place(raw).unflatten(0, (count, 2))
         pictures = random_tones(pictures, self.augment, self.dice).flatten(0, 1)
         last = bank.focus_px.shape[1] - 1
         taken, motion = camera_effects(pictures, self.augment, self.dice)

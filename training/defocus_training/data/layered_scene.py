@@ -72,10 +72,10 @@ def _shadows_and_highlights(rng: Rng, size: int) -> Map:
     for _ in range(int(rng.integers(0, 4))):
         spot = np.zeros_like(light)
         centre = tuple(int(v) for v in rng.integers(0, coarse, 2))
-        axes = tuple(int(v) for v in np.exp(rng.uniform(np.log(1.5), np.log(coarse / 3), 2)))
-        cv2.ellipse(spot, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-        softness = float(np.exp(rng.uniform(np.log(0.7), np.log(8.0))))
-        light += np.float32(rng.uniform(-1.3, 0.9)) * cv2.GaussianBlur(spot, (0, 0), softness)
+        axes_cells = tuple(int(v) for v in np.exp(rng.uniform(np.log(1.5), np.log(coarse / 3), 2)))
+        cv2.ellipse(spot, centre, axes_cells, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        softness_cells = float(np.exp(rng.uniform(np.log(0.7), np.log(8.0))))
+        light += np.float32(rng.uniform(-1.3, 0.9)) * cv2.GaussianBlur(spot, (0, 0), softness_cells)
     return np.exp(cv2.resize(light, (size, size), interpolation=cv2.INTER_CUBIC)).astype(np.float32)
 
 

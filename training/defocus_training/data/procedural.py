@@ -22,7 +22,10 @@ Renderer = Callable[[LayeredScene, Map, Map, int], Map]
 """Frames (K, n, n, 3) of a scene, from its focus settings (px), the aperture's rows and the margin (px)."""
 
 
-SMALLEST_GAP_PX, LARGEST_GAP_PX = 0.1, 15.0
+SMALLEST_GAP_PX, SMALL_GAP_PX, LARGEST_GAP_PX = 0.1, 5.0, 15.0
+"""Of u between the first focus and the scene; `SMALL` is the most of where a camera is focused on what is nearest."""
+LEAST_ROOM_PX = 1.0
+"""Room for the gap where the scene alone spans all the blur there may be."""
 LARGEST_TAUGHT_COC_PX = 29.0
 """Blur beyond which frames teach little: a bit less than what SDNet can express."""
 
@@ -81,23 +84,24 @@ def generate_stack(
 def _sample_lens(rng: Rng, options: ProceduralOptions) -> tuple[tuple[float, float], npt.NDArray[np.float32]]:
     near = float(rng.uniform(*options.nearest_px))
     far = near * float(np.exp(rng.uniform(*np.log(options.farthest_fraction))))
-    first = near + sample_gap_px(rng, near - far)
+    first = near + sample_gap_px(rng, near - far, options)
     last = far * rng.uniform(0.0, 0.95)
     focus = np.linspace(first, last, options.frames)
     focus[1:-1] += rng.uniform(-0.3, 0.3, options.frames - 2) * (first - last) / (options.frames - 1)
     return (near, far), focus.astype(np.float32)
 
 
-def sample_gap_px(rng: Rng, spread_px: float) -> float:
+def sample_gap_px(rng: Rng, spread_px: float, options: ProceduralOptions) -> float:
     """How far before a scene the first frame is focused: u of the focus less the scene's largest u.
 
     Half the time small, as where a camera is focused on what is nearest; half the time up to what the farthest blur
     leaves room for, as where a robot's nearest focus is far before all that it sees. `spread_px`: largest − smallest u.
     """
-    most = float(np.clip(LARGEST_TAUGHT_COC_PX - spread_px, 1.0, LARGEST_GAP_PX))
+    largest_coc_px = min(LARGEST_TAUGHT_COC_PX, options.largest_coc_px)
+    most_px = float(np.clip(largest_coc_px - spread_px, LEAST_ROOM_PX, LARGEST_GAP_PX))
     if rng.random() < 0.5:
-        return float(np.exp(rng.uniform(np.log(SMALLEST_GAP_PX), np.log(min(5.0, most)))))
-    return float(rng.uniform(SMALLEST_GAP_PX, most))
+        return float(np.exp(rng.uniform(np.log(SMALLEST_GAP_PX), np.log(min(SMALL_GAP_PX, most_px)))))
+    return float(rng.uniform(SMALLEST_GAP_PX, most_px))
 
 
 def _sample_aperture(rng: Rng) -> npt.NDArray[np.float32]:

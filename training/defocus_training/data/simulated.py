@@ -46,7 +46,7 @@ def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
     scene, depth_m = _standing_scene(rng, view)
     nearest_m, farthest_m = float(depth_m.min()), float(depth_m.max())
     gain = rng.uniform(*options.nearest_px) * float(np.quantile(depth_m, 0.02))
-    near_focus_m = gain / (gain / nearest_m + sample_gap_px(rng, gain / nearest_m - gain / farthest_m))
+    near_focus_m = gain / (gain / nearest_m + sample_gap_px(rng, gain / nearest_m - gain / farthest_m, options))
     rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=near_focus_m)
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / farthest_m, options.frames)
     return dataclasses.replace(_stack(rng, scene, rig, foci_dpt), standing=True)
@@ -79,7 +79,7 @@ def _random_rig(rng: Rng, options: ProceduralOptions) -> Rig:
     size = options.size_px
     near_px = rng.uniform(*options.nearest_px)
     gain = near_px * ROBOT.depth_min_m
-    gap_px = sample_gap_px(rng, near_px - gain / ROBOT.depth_max_m)
+    gap_px = sample_gap_px(rng, near_px - gain / ROBOT.depth_max_m, options)
     focal_px = ROBOT.camera.fx * size / ROBOT.camera.width
     return dataclasses.replace(
         ROBOT,

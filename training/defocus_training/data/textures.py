@@ -15,7 +15,9 @@ import numpy.typing as npt
 Texture = npt.NDArray[np.float32]
 Rng = np.random.Generator
 SOFT_SHARE = 0.2
+"""Of the textures."""
 SOFT_SIGMA_PX = (0.7, 7.0)
+"""Range of the Gaussian that softens them."""
 
 
 def random_texture(rng: Rng, size: int, photos: Sequence[Texture] = ()) -> Texture:
@@ -42,8 +44,8 @@ def _softened(rng: Rng, texture: Texture) -> Texture:
     """Some textures are soft themselves, in focus or not: painted clouds, worn prints, shadows."""
     if rng.random() >= SOFT_SHARE:
         return texture
-    sigma = float(np.exp(rng.uniform(*np.log(SOFT_SIGMA_PX))))
-    return np.asarray(cv2.GaussianBlur(texture, (0, 0), sigma), np.float32)
+    sigma_px = float(np.exp(rng.uniform(*np.log(SOFT_SIGMA_PX))))
+    return np.asarray(cv2.GaussianBlur(texture, (0, 0), sigma_px), np.float32)
 
 
 def plain_texture(rng: Rng, size: int) -> Texture:

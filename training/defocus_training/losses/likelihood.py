@@ -25,7 +25,8 @@ def laplace_nll(
 
     The expectation is over the value's own distribution: E|x − μ| = |m − μ| + s·e^(−|m − μ|/s) for x about m with scale
     s. A prediction that agrees with an unsure teacher is thus no surer than the teacher. The location does not feel the
-    second term: what is unsure counts less by its `weight` already.
+    second term: what the teacher is unsure of counts less by its `weight`; where the camera moved, the target is right
+    all the same, and only what can be seen of it is doubtful.
     """
     distance = (value.location - location).abs()
     spread = value.scale * torch.exp(-distance.detach() / value.scale.clamp_min(SMALLEST_SPREAD))

@@ -41,7 +41,7 @@ def _sdnet_likelihood(defocus: Defocus, pair: Pair, weights: LossWeights) -> Flo
     return laplace_nll(target, defocus.coc_px, defocus.scale_px, weight.flatten(0, 1))
 
 
-def motion_doubt_px(coc_px: Float[Tensor, "*n"], motion_px: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def motion_doubt_px(coc_px: Float[Tensor, "*#n"], motion_px: Float[Tensor, "*#n"]) -> Float[Tensor, "*#n"]:
     """How much larger |CoC| c looks where the camera moved by L: √(c² + ⅔L²) − c.
 
     A disc's variance along an axis is c²/16; a line's is L²/12 along it and 0 across, in the mean (⅔L²)/16.
