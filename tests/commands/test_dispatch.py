@@ -130,3 +130,25 @@ def test_help_of_the_executable_imports_no_heavy_library():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "defocus_depth COMMAND" in done.stdout
+
+
+def test_commands_say_what_our_packages_note_and_of_other_libraries_only_warnings(tmp_path):
+    (tmp_path / "talker.py").write_text(
+        "import logging\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Options: ...\n"
+        "def run(options):\n"
+        "    for name in ('defocus_depth.a', 'defocus_training.b', 'other'):\n"
+        "        logging.getLogger(name).info('info of %s', name)\n"
+        "        logging.getLogger(name).warning('warning of %s', name)\n"
+        "    return 0\n"
+    )
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from defocus_depth.commands.dispatch import Command, main\n"
+        "sys.exit(main('p', {'talk': Command('talker', 'Talks.')}, ['talk']))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
+    assert "INFO defocus_depth.a: info of" in said and "INFO defocus_training.b: info of" in said, said
+    assert "WARNING other: warning of other" in said and "info of other" not in said

@@ -26,6 +26,8 @@ WORKING_SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (48
 LARGEST_COC_PX = 24.0
 EXAMPLE_LENS = (7.8, 2.857, 2.857)
 OPSET = 18
+SMALLEST_SIZE = 1e-12
+"""Root mean square of a channel's weights: it may be dead."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,27 @@ def calibrated(model: DefocusModel, stacks: Path, fits: Path) -> DefocusModel:
     return model
 
 
-def export_model(model: DefocusModel, onnx_path: Path, card: ModelCard, exported_program: bool = False) -> Sidecar:
+def export_model(
+    model: DefocusModel,
+    onnx_path: Path,
+    card: ModelCard,
+    exported_program: bool = False,
+    weight_steps: int | None = None,
+) -> Sidecar:
     """Write `<name>.onnx`, `<name>.safetensors` (fp16), with `exported_program` `<name>.pt2`, and `<name>.json` last.
+
+    Args:
+        weight_steps: how finely convolutions' weights are kept, as in `with_coarse_weights`; None: as they are. Files
+            of coarse weights are as large, but compress well.
 
     Raises:
         ModelError: the ONNX exporter failed.
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
-    program = _trace(model)
+    kept = model if weight_steps is None else with_coarse_weights(_absorbed(model), weight_steps)
+    program = _trace(_folded(kept) if weight_steps is None else _short(_folded(kept)))
     _write_onnx(program, onnx_path)
-    save_weights(onnx_path.with_suffix(".safetensors"), model, model.options, half=True)
+    save_weights(onnx_path.with_suffix(".safetensors"), kept, model.options, half=True)
     pt2 = onnx_path.with_suffix(".pt2")
     if exported_program:
         torch.export.save(program, pt2)
@@ -73,6 +86,47 @@ def export_model(model: DefocusModel, onnx_path: Path, card: ModelCard, exported
     )
     sidecar.write(onnx_path.with_suffix(".json"))
     return sidecar
+
+
+def with_coarse_weights(model: DefocusModel, steps: int) -> DefocusModel:
+    """`model` itself, its convolutions' weights rounded to multiples of a power of two.
+
+    There are about `steps` of them to the root mean square of an output channel's weights. Equal steps, since to round
+    a small weight by as much as a large one does as little harm, and takes fewer bits than a mantissa for each.
+    """
+    for convolution in model.modules():
+        if isinstance(convolution, nn.Conv2d):
+            weight = convolution.weight.data
+            size = weight.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(SMALLEST_SIZE)
+            step = (size / steps).log2().round().exp2()
+            convolution.weight.data = (weight / step).round() * step
+    return model
+
+
+def _absorbed(model: DefocusModel) -> DefocusModel:
+    """A copy of the same function whose convolutions' weights are those of the folded graph.
+
+    Each convolution takes over a = γ/√(σ² + ε) of its batch norm, whose statistics follow; γ becomes |γ|, so that
+    training goes on from it as before (√ε at least, or it could not be undone). Rounded once, weights are then the same
+    in both files.
+    """
+    copied = copy.deepcopy(model).eval()
+    for convolution, norm in _normalised(copied):
+        assert norm.running_mean is not None and norm.running_var is not None  # ConvBlock's norms track them
+        gain = norm.weight.data / (norm.running_var + norm.eps).sqrt()
+        convolution.weight.data *= gain.view(-1, 1, 1, 1)
+        norm.running_mean.mul_(gain)
+        norm.weight.data.abs_().clamp_min_(norm.eps**0.5)
+        norm.running_var.copy_((norm.weight.data.square() - norm.eps).clamp_min(0))
+    return copied
+
+
+def _short(model: DefocusModel) -> DefocusModel:
+    """`model` itself with weights as fp16 has them: folding an absorbed batch norm changed float32's last bits."""
+    for convolution in model.modules():
+        if isinstance(convolution, nn.Conv2d):
+            convolution.weight.data = convolution.weight.data.half().float()
+    return model
 
 
 class _Graph(nn.Module):
@@ -91,7 +145,7 @@ def _trace(model: DefocusModel) -> torch.export.ExportedProgram:
     """The graph with height and width free, in multiples of 32."""
     height, width = (32 * torch.export.Dim(name, min=2, max=60) for name in ("rows32", "columns32"))
     example = (torch.rand(1, 3, 256, 320), torch.tensor([EXAMPLE_LENS]))
-    graph = _Graph(_folded(model)).eval()
+    graph = _Graph(model).eval()
     return torch.export.export(graph, example, dynamic_shapes=({2: height, 3: width}, None))
 
 
@@ -100,11 +154,19 @@ def _folded(model: DefocusModel) -> DefocusModel:
     copied = copy.deepcopy(model).eval()
     for block in copied.modules():
         if isinstance(block, ConvBlock):
-            convolution, norm = block[0], block[1]
-            assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-            block[0] = fuse_conv_bn_eval(convolution, norm)
+            block[0] = fuse_conv_bn_eval(*_parts(block))
             block[1] = nn.Identity()
     return copied
+
+
+def _normalised(model: DefocusModel) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    return [_parts(block) for block in model.modules() if isinstance(block, ConvBlock)]
+
+
+def _parts(block: ConvBlock) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    convolution, norm = block[0], block[1]
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    return convolution, norm
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path) -> None:

@@ -44,7 +44,7 @@ def main(program: str, commands: Mapping[str, Command], argv: Sequence[str] | No
 def _run(program: str, command: Command, arguments: list[str]) -> int:
     import tyro
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    _log_to_stderr()
     try:
         module = importlib.import_module(command.module)
         options = tyro.cli(module.Options, prog=program, args=arguments, description=command.summary)
@@ -60,6 +60,13 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
         return 130
     except SystemExit as error:  # tyro: 0 after --help, 2 after bad usage
         return error.code if isinstance(error.code, int) else EXIT_BAD_INPUT
+
+
+def _log_to_stderr() -> None:
+    """What our packages have to say, and only warnings of other libraries: an ONNX export notes every node it drops."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for package in ("defocus_depth", "defocus_training"):
+        logging.getLogger(package).setLevel(logging.INFO)
 
 
 def _overview(program: str, commands: Mapping[str, Command]) -> str:
