@@ -25,7 +25,7 @@ IMAGES = ROOT / "docs/images"
 REPORT = ROOT / "docs/results.md"
 METHODS = {
     "network": "**network, one image, self-supervised**",
-    "twin": "its supervised twin, one image",
+    "twin": "supervised twin (see below), one image",
     "fused": "network, all frames fused",
     "constant": "constant (the set's median)",
     "zhuo_sim": "Zhuo-Sim edge defocus, one image",
@@ -163,7 +163,8 @@ def _blur_sign(figures: Mapping[str, Any]) -> str:
     text = (
         f"One image, focused inside the scene: {figures['rooms']} rooms in which things stand on tables and floors. "
         f"Share of the pixels blurred by more than {figures['blurred_px']:g} px whose side of the focus is right. In "
-        "the picture: frame, true CoC, each model's; blue is nearer than the focus, red farther."
+        "the picture: frame, true CoC, each model's; blue is nearer than the focus, red farther. Rooms change with "
+        "what training sees: rows of one table can be compared, not tables of different releases."
     )
     picture = "![sign of blur](images/blur_sign.jpg)"
     return f"## Nearer or farther than the focus\n\n{text}\n\n{_table(['model', *columns.values()], rows)}\n\n{picture}"
@@ -194,7 +195,9 @@ def _confidence_picture(name: str, calibration: Mapping[str, Any], sparsificatio
     left.plot([0, 1], [0, 1], color="0.7")
     left.plot([b["confidence"] for b in bins], [b["delta1"] for b in bins], "o-")
     left.set(xlabel="confidence", ylabel="measured δ1", xlim=(0, 1), ylim=(0, 1))
-    right.plot(sparsification["left_out"], sparsification["abs_rel"], label="by confidence")
+    right.plot(sparsification["left_out"], sparsification["abs_rel"], label="by confidence, each frame")
+    if "pooled_curve_abs_rel" in sparsification:
+        right.plot(sparsification["left_out"], sparsification["pooled_curve_abs_rel"], label="all frames together")
     right.plot(sparsification["left_out"], sparsification["oracle_abs_rel"], color="0.6", label="by true error")
     right.set(xlabel="fraction left out", ylabel="AbsRel of the rest", ylim=(0, None))
     right.legend(frameon=False)

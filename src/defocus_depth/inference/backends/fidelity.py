@@ -57,7 +57,7 @@ class Fidelity:
         return [f"{name} {value:.3g}, at most {limit:g}" for (name, value), limit in pairs if not value <= limit]
 
 
-# float32 allows TF32 (10 bits of mantissa in products, like f16). For the released model torch on an NVIDIA H100 finds
+# float32 allows TF32 (10 bits of mantissa in products, like f16). For an earlier release torch on an NVIDIA H100 finds
 # at most 1.3e-4, 1.3e-4, 1.1e-4, 4e-4, 9e-4, 8e-5 in f32; the CPU, at 160x128 to 640x480 px, finds 4e-4, 6e-4, 3e-4,
 # 7e-4, 0.002, 1e-4 in f16 and 0.027, 0.031, 0.022, 0.077, 0.16, 0.012 in int8.
 LIMITS = {
