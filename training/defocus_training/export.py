@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,10 +68,14 @@ def export_model(
         ModelError: the ONNX exporter failed.
     """
     onnx_path.parent.mkdir(parents=True, exist_ok=True)
-    kept = model if weight_steps is None else with_coarse_weights(_absorbed(model), weight_steps)
-    program = _trace(_folded(kept) if weight_steps is None else _short(_folded(kept)))
+    if weight_steps is not None:
+        model = with_coarse_weights(_absorbed(model), weight_steps)
+    folded = _folded(model)
+    if weight_steps is not None:  # undo what folding an absorbed batch norm does to float32's last bits
+        _with_weights(folded, lambda weight: weight.half().float())
+    program = _trace(folded)
     _write_onnx(program, onnx_path)
-    save_weights(onnx_path.with_suffix(".safetensors"), kept, model.options, half=True)
+    save_weights(onnx_path.with_suffix(".safetensors"), model, model.options, half=True)
     pt2 = onnx_path.with_suffix(".pt2")
     if exported_program:
         torch.export.save(program, pt2)
@@ -94,13 +99,13 @@ def with_coarse_weights(model: DefocusModel, steps: int) -> DefocusModel:
     There are about `steps` of them to the root mean square of an output channel's weights. Equal steps, since to round
     a small weight by as much as a large one does as little harm, and takes fewer bits than a mantissa for each.
     """
-    for convolution in model.modules():
-        if isinstance(convolution, nn.Conv2d):
-            weight = convolution.weight.data
-            size = weight.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(SMALLEST_SIZE)
-            step = (size / steps).log2().round().exp2()
-            convolution.weight.data = (weight / step).round() * step
-    return model
+
+    def rounded(weight: Tensor) -> Tensor:
+        size = weight.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(SMALLEST_SIZE)
+        step = (size / steps).log2().round().exp2()
+        return (weight / step).round() * step
+
+    return _with_weights(model, rounded)
 
 
 def _absorbed(model: DefocusModel) -> DefocusModel:
@@ -111,7 +116,7 @@ def _absorbed(model: DefocusModel) -> DefocusModel:
     in both files.
     """
     copied = copy.deepcopy(model).eval()
-    for convolution, norm in _normalised(copied):
+    for convolution, norm in (_parts(block) for block in copied.modules() if isinstance(block, ConvBlock)):
         assert norm.running_mean is not None and norm.running_var is not None  # ConvBlock's norms track them
         gain = norm.weight.data / (norm.running_var + norm.eps).sqrt()
         convolution.weight.data *= gain.view(-1, 1, 1, 1)
@@ -121,11 +126,11 @@ def _absorbed(model: DefocusModel) -> DefocusModel:
     return copied
 
 
-def _short(model: DefocusModel) -> DefocusModel:
-    """`model` itself with weights as fp16 has them: folding an absorbed batch norm changed float32's last bits."""
+def _with_weights(model: DefocusModel, change: Callable[[Tensor], Tensor]) -> DefocusModel:
+    """`model` itself, with all its convolutions' weights changed."""
     for convolution in model.modules():
         if isinstance(convolution, nn.Conv2d):
-            convolution.weight.data = convolution.weight.data.half().float()
+            convolution.weight.data = change(convolution.weight.data)
     return model
 
 
@@ -157,10 +162,6 @@ def _folded(model: DefocusModel) -> DefocusModel:
             block[0] = fuse_conv_bn_eval(*_parts(block))
             block[1] = nn.Identity()
     return copied
-
-
-def _normalised(model: DefocusModel) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    return [_parts(block) for block in model.modules() if isinstance(block, ConvBlock)]
 
 
 def _parts(block: ConvBlock) -> tuple[nn.Conv2d, nn.BatchNorm2d]:

@@ -43,6 +43,7 @@ class Photographs(NamedTuple):
 def camera_effects(pictures: Pictures, options: AugmentOptions, dice: Dice) -> Photographs:
     """Motion, softness, noise, demosaicing, JPEG and quantisation of encoded pictures in 0..1; h, w multiples of 16."""
     motion_px = torch.zeros(len(pictures), device=pictures.device)
+    # In order, since `_on_some` hands all pictures over in theirs: `moved` pairs them with their lengths.
     moving = dice.some_of(len(pictures), options.motion_blur).sort().values
     motion_px[moving] = dice.uniform(0, options.motion_blur_px, len(moving))
 

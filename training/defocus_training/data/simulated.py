@@ -46,7 +46,7 @@ def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
     scene, depth_m = _standing_scene(rng, view)
     nearest_m, farthest_m = float(depth_m.min()), float(depth_m.max())
     gain = rng.uniform(*options.nearest_px) * float(np.quantile(depth_m, 0.02))
-    near_focus_m = gain / (gain / nearest_m + sample_gap_px(rng, gain / nearest_m - gain / farthest_m, options))
+    near_focus_m = _near_focus_m(rng, gain, (nearest_m, farthest_m), options)
     rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=near_focus_m)
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / farthest_m, options.frames)
     return dataclasses.replace(_stack(rng, scene, rig, foci_dpt), standing=True)
@@ -77,16 +77,20 @@ def _stack(rng: Rng, scene: Scene, rig: Rig, foci_dpt: npt.NDArray[np.float64]) 
 def _random_rig(rng: Rng, options: ProceduralOptions) -> Rig:
     """The rig `robot` with a square picture, another blur gain and another place of its near focus."""
     size = options.size_px
-    near_px = rng.uniform(*options.nearest_px)
-    gain = near_px * ROBOT.depth_min_m
-    gap_px = sample_gap_px(rng, near_px - gain / ROBOT.depth_max_m, options)
+    gain = rng.uniform(*options.nearest_px) * ROBOT.depth_min_m
     focal_px = ROBOT.camera.fx * size / ROBOT.camera.width
     return dataclasses.replace(
         ROBOT,
         lens=_lens(gain, size),
         camera=_square_camera(size, focal_px),
-        near_focus_m=gain / (near_px + gap_px),
+        near_focus_m=_near_focus_m(rng, gain, (ROBOT.depth_min_m, ROBOT.depth_max_m), options),
     )
+
+
+def _near_focus_m(rng: Rng, gain_px_per_dpt: float, depths_m: tuple[float, float], options: ProceduralOptions) -> float:
+    """A focus distance before all of a scene that lies between `depths_m` (nearest, farthest)."""
+    nearest_px, farthest_px = (gain_px_per_dpt / depth_m for depth_m in depths_m)
+    return gain_px_per_dpt / (nearest_px + sample_gap_px(rng, nearest_px - farthest_px, options))
 
 
 def _lens(gain_px_per_dpt: float, size_px: int) -> LensParameters:
