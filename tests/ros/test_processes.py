@@ -1,6 +1,8 @@
 """Child processes: environment, watching, measuring, stopping."""
 
 import os
+import subprocess
+import sys
 import time
 from importlib.metadata import PackageNotFoundError
 
@@ -49,6 +51,38 @@ def test_one_that_does_not_listen_is_killed(start, monkeypatch):
     with start(code) as child:
         _wait_until(lambda: child.last_words() == "deaf")
     assert not child.running
+
+
+STARTED_UNDER_A_SIGNAL = """
+import pathlib, signal, subprocess, sys
+from defocus_depth.ros.processes import NodeProcess
+signal.signal(signal.SIGTERM, {handler})
+children, popen = [], subprocess.Popen
+def disturbed(*args, **options):
+    children.append(popen(*args, **options))
+    signal.raise_signal(signal.SIGTERM)
+    return children[0]
+subprocess.Popen = disturbed
+try:
+    with NodeProcess("http.server", ["0", "--bind", "127.0.0.1"], {{}}, pathlib.Path(sys.argv[1])) as child:
+        print("runs:", child.running)
+except KeyboardInterrupt:
+    print("left behind:", children[0].poll() is None, signal.getsignal(signal.SIGTERM) == {handler})
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        ("signal.default_int_handler", "left behind: False True"),  # as in the demo
+        ("signal.SIG_IGN", "runs: True"),  # as SIGINT in a shell's background jobs
+    ],
+)
+def test_a_signal_while_it_starts_leaves_no_child_behind(tmp_path, handler, told):
+    program = STARTED_UNDER_A_SIGNAL.format(handler=handler)  # in a process of its own: signals are the whole process's
+    command = [sys.executable, "-c", program, str(tmp_path / "log.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == (told, 0), done.stderr
 
 
 def test_a_failure_is_told_with_its_last_words(start):

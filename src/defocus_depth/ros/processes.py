@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,7 @@ from ..errors import ProcessError
 from ..share import share_path
 
 _STOP_S = 10.0
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _FAST_DDS_3 = 9  # rclpy's major version in Kilted
 
 
@@ -50,8 +53,27 @@ def _rclpy_major() -> int:
         return 0
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM of the block are kept in a list: an interrupted Popen forgets the child that it has forked."""
+    held: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # no other is interrupted
+        yield held
+        return
+    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    # Others end the process at once, are ignored, or are answered by a library's handler, which could not be set back.
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda late, _: held.append(late))
+    try:
+        yield held
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class NodeProcess:
-    """`python -m <module> <arguments>` until the block ends, when it gets SIGINT, then SIGKILL.
+    """`python -m <module> <arguments>` from the block's start to its end, when it gets SIGINT, then SIGKILL.
 
     Args:
         log: file for what it prints.
@@ -60,22 +82,31 @@ class NodeProcess:
     def __init__(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = module.rpartition(".")[2]
         self._log = log
-        with log.open("wb") as output:
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._environment = {**os.environ, **environment}
+
+    def __enter__(self) -> NodeProcess:
+        with self._log.open("wb") as output, _interrupts_held() as held:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                env={**os.environ, **environment},
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self._usage = psutil.Process(self._process.pid)
-
-    def __enter__(self) -> NodeProcess:
+            self._usage = psutil.Process(self._process.pid)
+        if held:
+            self._stop()
+            signal.raise_signal(held[0])
+            raise ProcessError(f"{self.name}: expected to start, was interrupted by signal {held[0]}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         try:

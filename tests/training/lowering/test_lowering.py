@@ -75,7 +75,7 @@ def two_looks(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
     """A trained model's graph that crops between its convolutions, for sizes whose halves are odd."""
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("looks") / "two.onnx"
-    options = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8), looks=(1.0, 0.75))
+    options = ModelOptions((8, 8, 8, 8), (8, 8, 8, 8), looks=(1.0, 0.75), smoothing=(2, 1))
     export_model(DefocusModel(options).eval(), path, ModelCard("self", "nothing", {}))
     return onnx.load(path)
 

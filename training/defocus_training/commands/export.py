@@ -34,6 +34,9 @@ class Options:
     looks: tuple[float, ...] | None = None
     """Sizes, over the working size, in which the model looks at a picture before it fuses what it sees (multiples of
     1/8 in [1/2, 1]); the weights' own if not given. `1 0.75` costs 1.56 times the time of `1`."""
+    smoothing: tuple[int, ...] | None = None
+    """Distances (cells of 4 px, 1..16) of the passes that average what the model sees along surfaces (`8 4 2 1` in the
+    released one); the weights' own if not given."""
     weight_steps: int | None = None
     """Round convolutions' weights to about so many steps per deviation of their channel; not rounded if not given. With
     8 the released model's files compress to a third; docs/training.md has what that costs."""
@@ -69,8 +72,8 @@ def _model(options: Options) -> DefocusModel:
     from defocus_training.train.checkpoints import load_weights
 
     model = load_weights(options.weights)
-    if options.looks is not None:
-        model.options = replace(model.options, looks=options.looks)
+    given = {"looks": options.looks, "smoothing": options.smoothing}
+    model.options = replace(model.options, **{name: value for name, value in given.items() if value is not None})
     if options.calibrate_on is None and options.fits is None:
         return model
     if options.calibrate_on is None or options.fits is None:

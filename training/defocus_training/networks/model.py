@@ -14,6 +14,7 @@ from .depthnet import DepthNet, InverseDepth
 from .features import STRIDE
 from .looks import Measured, as_in_full_size, fuse, require_looks, smaller
 from .sdnet import Defocus, SDNet
+from .smoothing import log_colours, require_passes, smoothed
 
 NEAR_EMPHASIS = 0.4
 """Exponent of u/φ in DepthNet's pixel weights (`LossWeights.near_emphasis`): training's share of the way to AbsRel."""
@@ -30,7 +31,7 @@ class ModelOptions:
     """Channels of the U-Nets' levels at strides 4, 8, 16, 32, and how outputs are made of theirs.
 
     Raises:
-        ConfigError: `looks` are none that the networks can take.
+        ConfigError: `looks` or `smoothing` are none that the model can take.
     """
 
     sdnet_widths: tuple[int, ...] = (32, 64, 128, 192)
@@ -39,6 +40,8 @@ class ModelOptions:
     """False hides the focus from DepthNet (an ablation): it has to guess φ, and so depth, from the picture alone."""
     looks: tuple[float, ...] = (1.0,)
     """Sizes of the picture, over its own, in which the exported model looks at it; multiples of 1/8 in [½, 1]."""
+    smoothing: tuple[int, ...] = ()
+    """Distances (cells of 4 px) of the passes that average what was seen along surfaces; see `smoothed`."""
     scale_factor: float = 1.0
     """The published Laplace scale over the trained one; see `scale_calibration.py`."""
     median_factor: float = 1.0
@@ -47,6 +50,7 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         require_looks(self.looks)
+        require_passes(self.smoothing)
 
 
 class ModelOutput(NamedTuple):
@@ -79,14 +83,15 @@ class DefocusModel(nn.Module):
         return defocus, self.depthnet(defocus, lens_px)
 
     def measure_px(self, image: Float[Tensor, "b 3 h w"], lens_px: Float[Tensor, "b 2"]) -> tuple[Measured, Measured]:
-        """What users see, before it is in metres: |CoC| and inverse depth u at stride 4, in px, of all looks."""
+        """What users see, before it is in metres: |CoC| and inverse depth u at stride 4, in px, smoothed."""
         full = (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE)
         cocs, inverses = [], []
         for ratio in self.options.looks:
             defocus, inverse = self.estimate_px(smaller(image, ratio), ratio * lens_px)
             cocs.append(as_in_full_size(Measured(defocus.coc_px, defocus.scale_px), ratio, full))
             inverses.append(as_in_full_size(Measured(*inverse), ratio, full))
-        return fuse(cocs), fuse(inverses)
+        coc, inverse = smoothed((fuse(cocs), fuse(inverses)), log_colours(image), self.options.smoothing)
+        return coc, inverse
 
     def forward(self, image: Float[Tensor, "b 3 h w"], lens: Float[Tensor, "b 3"]) -> ModelOutput:
         """Maps of `image` (0..1, multiples of 32) seen through `lens` = (G px/dpt, F dpt, N dpt).
