@@ -16,6 +16,7 @@ import importlib
 import logging
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -132,15 +133,21 @@ def require_installed(flavour: Flavour) -> None:
 
 
 def import_library(flavour: Flavour) -> Library:
-    """The flavour, imported.
+    """The flavour, imported: the same object for the life of the process.
 
     Raises:
         BackendUnavailableError: it is not installed, or a library of its own is missing.
     """
     try:
-        return Library(flavour, importlib.import_module(flavour.name))
+        return _library(flavour, importlib.import_module(flavour.name))
     except (ImportError, OSError, RuntimeError) as error:  # its packages raise all three where a library is missing
         raise BackendUnavailableError(f"{flavour.name}: cannot be imported ({error}): {flavour.install}") from error
+
+
+@cache
+def _library(flavour: Flavour, trt: Any) -> Library:
+    """One for each module, never freed: the library keeps the first logger it is given as a bare pointer, for good."""
+    return Library(flavour, trt)
 
 
 def _logger(trt: Any, problems: deque[str]) -> Any:
