@@ -24,7 +24,7 @@ OTHERS = (
     replace(KEY, precision="int8"),
     replace(KEY, size="640x480"),
 )
-ENGINE = CachedEngine(b"engine\nof\nbytes", "Orin, 8.7", {"depth": 0.001})
+ENGINE = CachedEngine(b"engine\nof\nbytes", "Orin, 8.7", {"depth": 0.001}, "Thor, 11.0", "scale 0.2, at most 0.05")
 
 
 @pytest.fixture

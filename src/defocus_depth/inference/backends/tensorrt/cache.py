@@ -59,11 +59,15 @@ class CachedEngine:
     Attributes:
         verified_on: the GPU on which its maps were compared with the CPU's and found good; "" where nowhere yet.
         figures: of that comparison.
+        refused_on: the GPU on which they were found beyond the limits; "" where nowhere yet.
+        refusal: what was beyond them there.
     """
 
     engine: bytes
     verified_on: str = ""
     figures: dict[str, float] | None = None
+    refused_on: str = ""
+    refusal: str = ""
 
 
 class EngineCache:
@@ -93,12 +97,14 @@ class EngineCache:
         if found is None:
             return None
         engine, notes = found
-        return CachedEngine(engine, str(notes.get("verified_on", "")), notes.get("figures"))
+        words = {name: str(notes.get(name, "")) for name in ("verified_on", "refused_on", "refusal")}
+        return CachedEngine(engine, figures=notes.get("figures"), **words)
 
     def store(self, key: EngineKey, cached: CachedEngine) -> Path:
         """Keep the engine, in the place of any other for this key; returns its file."""
         make_private_folder(self.folder)
-        notes = {"verified": bool(cached.verified_on), "verified_on": cached.verified_on, "figures": cached.figures}
+        found = {name: value for name, value in vars(cached).items() if name != "engine"}
+        notes = {"verified": bool(cached.verified_on), **found}
         write_trusted(self.path(key), cached.engine, key.about, notes)
         return self.path(key)
 

@@ -13,6 +13,10 @@ from .adapter import Library
 from .buffers import Shape, Workspace
 
 
+class EngineNotTakenError(BackendError):
+    """A serialised engine that the library does not take: for another version of it, or another GPU."""
+
+
 class Engine:
     """An engine with an execution context of its own.
 
@@ -25,7 +29,8 @@ class Engine:
         inputs, outputs: shape and NumPy type of each tensor, by name.
 
     Raises:
-        BackendError: it is of another version or GPU, or does not fit into memory.
+        EngineNotTakenError: it is of another version or GPU.
+        BackendError: it does not fit into memory.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class Engine:
         loaded = self._runtime.deserialize_cuda_engine(engine)
         if loaded is None:
             expected = f"an engine of {self._library.flavour.name} {self._library.version} for this GPU"
-            raise BackendError(f"expected {expected}: {self._library.complaint()}")
+            raise EngineNotTakenError(f"expected {expected}: {self._library.complaint()}")
         return loaded
 
     def _set_shapes(self, shapes: Mapping[str, Shape]) -> None:

@@ -14,6 +14,7 @@ from .backend import TensorRtBackend, kernel_cache
 from .building import EngineMaker, precisions_to_try
 from .cache import CachedEngine, EngineCache
 from .device import GpuIdentity, open_gpu
+from .engine import EngineNotTakenError
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class EngineLoader:
                 except (BackendError, ModelError) as error:
                     refused.add(precision)
                     reasons.append(str(error))
-                    _LOG.warning("%s: %s engine not used: %s", self.maker.library.flavour.name, precision, error)
+                    level = logging.INFO if isinstance(error, _KnownRefusal) else logging.WARNING
+                    _LOG.log(level, "%s: %s engine not used: %s", self.maker.library.flavour.name, precision, error)
         raise BackendUnavailableError(f"{self.maker.library.flavour.name}: {'; '.join(reasons)}")
 
     def faithful(self, precision: Precision, may_build: bool) -> TensorRtBackend:
@@ -75,9 +77,19 @@ class EngineLoader:
             BackendError: it differs from the CPU beyond the limits, cannot be loaded, or is not there and may not be
                 built.
         """
+        wanted = f"{precision} engine for {self.request.width}x{self.request.height} px"
         cached = self._cached(precision)
         if cached is None:
-            cached = self._built(precision, may_build)
+            return self._opened(self._built(precision, may_build, f"no {wanted}", ""), precision)
+        if cached.refused_on == str(self.gpu):
+            again = "build-engine --force builds and compares it again"
+            raise _KnownRefusal(f"{cached.refusal}; found before on this GPU, {again}")
+        try:
+            return self._opened(cached, precision)
+        except EngineNotTakenError as error:
+            return self._opened(self._built(precision, may_build, f"{wanted}: {error}", " --force"), precision)
+
+    def _opened(self, cached: CachedEngine, precision: Precision) -> TensorRtBackend:
         backend = TensorRtBackend(self.request, self.maker, open_gpu(), cached)
         try:
             if cached.verified_on != str(self.gpu):
@@ -95,25 +107,38 @@ class EngineLoader:
             _LOG.warning("%s: engine not trusted: %s", self.maker.library.flavour.name, error)
             return None
 
-    def _built(self, precision: Precision, may_build: bool) -> CachedEngine:
+    def _built(self, precision: Precision, may_build: bool, why: str, option: str) -> CachedEngine:
         model, flavour = self.request.artifact.onnx_path, self.maker.library.flavour.name
-        size = f"{self.request.width}x{self.request.height}"
         if not may_build:
-            raise _NotBuilt(
-                f"no {precision} engine for {size} px: defocus_depth build-engine {model} --flavour {flavour}"
-            )
-        _LOG.warning("%s: building the %s engine for %s px, which can take minutes", flavour, precision, size)
+            raise _NotBuilt(f"{why}: defocus_depth build-engine {model} --flavour {flavour}{option}")
+        _LOG.warning("%s: %s: building it, which can take minutes", flavour, why)
         return self.maker.build_network(self.request, precision)
 
     def _verify(self, backend: TensorRtBackend, precision: Precision, cached: CachedEngine) -> None:
         inputs = gate_inputs(self.request.height, self.request.width)
         with closing(reference_backend(self.request)) as reference:
             fidelity = compare(backend.run, reference.run, inputs)
-        require_fidelity(fidelity, precision)
-        verified = dataclasses.replace(cached, verified_on=str(self.gpu), figures=dataclasses.asdict(fidelity))
-        self.maker.cache.store(self.maker.network_key(self.request, precision), verified)
+        try:
+            require_fidelity(fidelity, precision)
+        except BackendError as error:
+            self._note(precision, dataclasses.replace(cached, refused_on=str(self.gpu), refusal=str(error)))
+            raise
+        figures = dataclasses.asdict(fidelity)
+        self._note(precision, dataclasses.replace(cached, verified_on=str(self.gpu), figures=figures))
         if kernels := backend.runtime_cache():
             self.maker.cache.store_notes(*kernel_cache(self.maker, self.gpu), kernels)
+
+    def _note(self, precision: Precision, judged: CachedEngine) -> None:
+        """Keep the verdict for the next load; a folder that cannot be written to only costs another comparison."""
+        try:
+            self.maker.cache.store(self.maker.network_key(self.request, precision), judged)
+        except BackendError as error:
+            flavour = self.maker.library.flavour.name
+            _LOG.warning("%s: %s engine will be compared again at the next load: %s", flavour, precision, error)
+
+
+class _KnownRefusal(BackendError):
+    """The engine was compared with the CPU on this GPU before, and found beyond the limits."""
 
 
 class _NotBuilt(BackendError):

@@ -1,0 +1,112 @@
+"""Which engine is taken on a fake GPU: what is found out about one is kept, and what is of no use is made anew."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from defocus_depth.errors import BackendError, BackendUnavailableError
+from defocus_depth.inference import BackendRequest, load_backend
+from defocus_depth.inference.backends.tensorrt import loading
+from defocus_depth.inference.backends.tensorrt.adapter import FLAVOURS, TENSORRT, import_library
+from defocus_depth.inference.backends.tensorrt.building import EngineMaker
+from defocus_depth.inference.backends.tensorrt.cache import EngineCache, EngineKey
+
+RequestMaker = Callable[..., BackendRequest]
+
+
+def maker_of(trt, flavour: str = "tensorrt") -> EngineMaker:
+    return EngineMaker(import_library(FLAVOURS[flavour]), EngineCache(), trt.gpu.identity)
+
+
+def spoil(key: EngineKey) -> None:
+    """An engine whose file is whole and is about the right things, and which the library does not take."""
+    cached = EngineCache().load(key)
+    assert cached is not None
+    about = json.loads(cached.engine)
+    EngineCache().store(key, type(cached)(json.dumps({**about, "fault": "load"}).encode(), cached.verified_on))
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with every comparison with the CPU."""
+    found: list[int] = []
+    compare = loading.compare
+    monkeypatch.setattr(loading, "compare", lambda *given: found.append(1) or compare(*given))
+    return found
+
+
+def test_an_engine_the_library_does_not_take_is_built_anew_once_by_name(
+    tiny_model: Path, request_for: RequestMaker, engines, trt
+):
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    spoil(maker_of(trt).network_key(request_for(tiny_model), "f32"))
+    for _ in range(2):
+        load_backend("tensorrt", request_for(tiny_model)).close()
+    assert trt.built.count("network") == 2
+    assert trt.gpu.live == {} and trt.gpu.users == 0
+
+
+def test_where_nothing_may_be_built_such_an_engine_is_told_with_the_command(
+    tiny_model: Path, request_for: RequestMaker, engines, trt
+):
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    spoil(maker_of(trt).network_key(request_for(tiny_model), "f32"))
+    with pytest.raises(BackendUnavailableError) as refusal:
+        loading.load_flavour(request_for(tiny_model, may_build=False), TENSORRT)
+    assert str(refusal.value) == (
+        "tensorrt: f32 engine for 96x64 px: expected an engine of tensorrt 10.3.0 for this GPU: engine of another "
+        f"version: defocus_depth build-engine {tiny_model} --flavour tensorrt --force"
+    )
+    assert trt.built.count("network") == 1 and trt.gpu.users == 0
+
+
+def test_a_refused_engine_is_compared_once_and_then_known(
+    tmp_path: Path, make_model_with_variants, request_for: RequestMaker, engines, trt, compared, caplog
+):
+    path = make_model_with_variants(tmp_path, "int8")
+    trt.faults[request_for(path).artifact.variant_path("int8").read_bytes()] = "scale"
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            load_backend("tensorrt", request_for(path)).close()
+    assert len(compared) == 2 and trt.built.count("network") == 2  # int8 once, f32 once
+    told = [record for record in caplog.records if "int8 engine not used" in record.getMessage()]
+    assert [record.levelno for record in told] == [logging.WARNING, logging.INFO, logging.INFO]
+    assert "scale 0.2, at most 0.05" in told[1].getMessage()
+    assert told[1].getMessage().endswith("found before on this GPU, build-engine --force builds and compares it again")
+
+
+def test_a_refusal_holds_for_one_gpu_and_leaves_what_was_found_on_another(
+    tiny_model: Path, request_for: RequestMaker, engines, rtx, compared, monkeypatch: pytest.MonkeyPatch
+):
+    first, other = rtx.gpu.identity, type(rtx.gpu.identity)("Fake RTX 2", "8.9")
+    load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    monkeypatch.setattr(rtx.gpu, "identity", other)
+    monkeypatch.setattr(loading, "require_fidelity", refuse)
+    for _ in range(2):
+        with pytest.raises(BackendUnavailableError, match="depths doubled"):
+            load_backend("tensorrt_rtx", request_for(tiny_model))
+    monkeypatch.setattr(rtx.gpu, "identity", first)
+    load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    assert len(compared) == 2
+
+
+def refuse(*given: object) -> None:
+    raise BackendError("depths doubled")
+
+
+def test_an_engine_is_used_where_its_verdict_cannot_be_written_down(
+    tiny_model: Path, request_for: RequestMaker, engines, trt, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    maker_of(trt).build_network(request_for(tiny_model), "f32")
+
+    def full(*given: object) -> None:
+        raise BackendError("no space left")
+
+    monkeypatch.setattr(EngineCache, "store", full)
+    load_backend("auto", request_for(tiny_model)).close()
+    assert "compared again at the next load: no space left" in caplog.text
