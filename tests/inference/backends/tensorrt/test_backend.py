@@ -69,7 +69,7 @@ def test_contexts_of_tensorrt_rtx_capture_their_own_graphs_and_keep_their_kernel
         backend.close()
     assert rtx.gpu.launches == 0 and rtx.gpu.live == {}
     assert rtx.received_kernels == [b"compiled"]  # the second time
-    assert rtx.built == ["network"]
+    assert rtx.built == ["network", "pixels"]
 
 
 def test_a_thousand_times_loaded_and_closed_nothing_is_left(
@@ -169,7 +169,7 @@ def test_auto_takes_only_what_is_built_and_names_the_command(
 def test_by_name_a_missing_engine_is_built_once(tiny_model: Path, request_for: RequestMaker, engines, trt):
     for _ in range(2):
         load_backend("tensorrt", request_for(tiny_model)).close()
-    assert trt.built == ["network"]
+    assert trt.built == ["network", "pixels"]
 
 
 def test_fastest_faithful_precision_is_taken(
@@ -230,7 +230,7 @@ def test_a_portable_engine_is_compared_again_on_another_gpu(
     for name in ("Fake RTX 1", "Fake RTX 2"):
         monkeypatch.setattr(rtx.gpu, "identity", type(rtx.gpu.identity)(name, "8.9"))
         load_backend("tensorrt_rtx", request_for(tiny_model)).close()
-    assert len(compared) == 2 and rtx.built == ["network"]
+    assert len(compared) == 2 and rtx.built == ["network", "pixels"]
 
 
 @pytest.mark.parametrize("harm", ["damaged", "open to others", "of another version"])
@@ -247,9 +247,9 @@ def test_an_engine_not_to_be_trusted_is_rebuilt_by_name_and_left_by_auto(
         path.write_bytes(path.read_bytes().replace(b"tensorrt 10.3.0", b"tensorrt 10.2.0"))
     assert load_backend("auto", request_for(tiny_model)).name != "tensorrt"
     load_backend("tensorrt", request_for(tiny_model)).close()
-    assert trt.built == ["network", "network"]
+    assert trt.built == ["network", "pixels", "network"]
     load_backend("auto", request_for(tiny_model)).close()
-    assert trt.built == ["network", "network"]
+    assert trt.built == ["network", "pixels", "network"]
 
 
 def test_a_precision_the_model_has_no_graph_for_is_one_clear_error(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError
 from defocus_depth.inference import BackendRequest, load_backend
+from defocus_depth.inference.backends import Preparation
 from defocus_depth.inference.backends.tensorrt import loading
 from defocus_depth.inference.backends.tensorrt.adapter import FLAVOURS, TENSORRT, import_library
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache, EngineKey
+from defocus_depth.inference.working_size import choose_geometry
 
 RequestMaker = Callable[..., BackendRequest]
 
@@ -110,3 +114,55 @@ def test_an_engine_is_used_where_its_verdict_cannot_be_written_down(
     monkeypatch.setattr(EngineCache, "store", full)
     load_backend("auto", request_for(tiny_model)).close()
     assert "compared again at the next load: no space left" in caplog.text
+
+
+def prepared_on_the_gpu(backend) -> bool:
+    image, lens = np.zeros((90, 130, 3), np.uint8), np.array([[7.5, 2.8, 3.0]], np.float32)
+    preparation = Preparation(choose_geometry((90, 130), 20, [(64, 96)], 20), "srgb", "srgb")
+    return backend.run_pixels(image, preparation, lens) is not None
+
+
+def test_by_name_the_engine_for_pre_processing_is_built_too_and_once(
+    tiny_model: Path, request_for: RequestMaker, engines, trt
+):
+    for _ in range(2):
+        backend = loading.load_flavour(request_for(tiny_model), TENSORRT)
+        assert prepared_on_the_gpu(backend)
+        backend.close()
+    assert trt.built == ["network", "pixels"] and trt.gpu.live == {}
+
+
+def test_where_it_may_not_be_built_the_log_says_that_it_is_missing_and_names_the_command(
+    tiny_model: Path, request_for: RequestMaker, engines, trt, caplog: pytest.LogCaptureFixture
+):
+    maker_of(trt).build_network(request_for(tiny_model), "f32")
+    with caplog.at_level(logging.INFO):
+        backend = loading.load_flavour(request_for(tiny_model, may_build=False), TENSORRT)
+    assert not prepared_on_the_gpu(backend) and trt.built == ["network"]
+    command = f"defocus_depth build-engine {tiny_model} --flavour tensorrt"
+    assert f"tensorrt: pre-processing stays on the CPU: no engine for it: {command}" in caplog.text
+    backend.close()
+
+
+def test_where_it_cannot_be_built_the_network_runs_all_the_same(
+    tiny_model: Path, request_for: RequestMaker, engines, trt, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    backend = loading.load_flavour(request_for(tiny_model), TENSORRT)
+    assert not prepared_on_the_gpu(backend)
+    assert "pre-processing stays on the CPU: pre-processing on the GPU: expected the package onnx" in caplog.text
+    backend.close()
+    assert trt.gpu.live == {}
+
+
+def test_an_engine_for_pre_processing_the_library_does_not_take_is_built_anew(
+    tiny_model: Path, request_for: RequestMaker, engines, trt, caplog: pytest.LogCaptureFixture
+):
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    spoil(maker_of(trt).pixel_key())
+    for _ in range(2):
+        backend = loading.load_flavour(request_for(tiny_model), TENSORRT)
+        assert prepared_on_the_gpu(backend)
+        backend.close()
+    assert trt.built == ["network", "pixels", "pixels"]
+    assert "engine for pre-processing not used: expected an engine of tensorrt 10.3.0 for this GPU" in caplog.text

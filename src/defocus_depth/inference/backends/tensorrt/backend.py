@@ -39,7 +39,7 @@ class TensorRtBackend:
         self._stack.callback(gpu.close)
         self._pixels: pixels.PixelStage | None = None
         self._pixel_sequence: Sequence | None = None
-        self._pixel_engine = _pixel_engine(maker)
+        self._pixel_engine: bytes | None = None
         try:
             self._open(cached)
         except BaseException:
@@ -73,6 +73,11 @@ class TensorRtBackend:
         self._inputs["lens"][...] = lens
         sequence.run()
         return self._outputs
+
+    def prepare_pixels_by(self, engine: bytes | None) -> None:
+        """From now on `run_pixels` runs this engine, serialised and trusted; None: it leaves that to the CPU."""
+        self._close_pixels()
+        self._pixel_engine = engine
 
     def runtime_cache(self) -> bytes:
         """Kernels compiled at load, for the next time; see `Engine.runtime_cache`."""
@@ -145,15 +150,6 @@ class TensorRtBackend:
         if self._pixels is not None:
             self._pixels.close()
         self._pixels = self._pixel_sequence = None
-
-
-def _pixel_engine(maker: EngineMaker) -> bytes | None:
-    try:
-        cached = maker.cache.load(maker.pixel_key())
-    except BackendError as error:
-        _LOG.warning("pre-processing stays on the CPU: %s", error)
-        return None
-    return cached.engine if cached else None
 
 
 def kernel_cache(maker: EngineMaker, gpu: GpuIdentity) -> tuple[str, dict[str, str]]:

@@ -46,7 +46,7 @@ class Engine:
         self.outputs: dict[str, tuple[Shape, npt.DTypeLike]] = {}
         library.problems.clear()
         self._runtime: Any = library.trt.Runtime(library.log)
-        self._engine: Any = self._deserialised(engine)
+        self._engine: Any = _deserialised(library, self._runtime, engine)
         self._context: Any
         self._cache: Any
         self._context, self._cache = library.context(self._engine, runtime_cache)
@@ -71,13 +71,6 @@ class Engine:
         self._engine = None
         self._runtime = None
 
-    def _deserialised(self, engine: bytes) -> Any:
-        loaded = self._runtime.deserialize_cuda_engine(engine)
-        if loaded is None:
-            expected = f"an engine of {self._library.flavour.name} {self._library.version} for this GPU"
-            raise EngineNotTakenError(f"expected {expected}: {self._library.complaint()}")
-        return loaded
-
     def _set_shapes(self, shapes: Mapping[str, Shape]) -> None:
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
@@ -93,3 +86,17 @@ class Engine:
             ports[name] = (shape, dtype)
             nbytes = int(np.prod(shape)) * dtype.itemsize
             self._context.set_tensor_address(name, self._workspace.device(name, nbytes))
+
+
+def require_taken(library: Library, engine: bytes) -> None:
+    """Refuse with an EngineNotTakenError a serialised, trusted engine that cannot be used on this machine."""
+    library.problems.clear()
+    _deserialised(library, library.trt.Runtime(library.log), engine)
+
+
+def _deserialised(library: Library, runtime: Any, engine: bytes) -> Any:
+    loaded = runtime.deserialize_cuda_engine(engine)
+    if loaded is None:
+        expected = f"an engine of {library.flavour.name} {library.version} for this GPU"
+        raise EngineNotTakenError(f"expected {expected}: {library.complaint()}")
+    return loaded

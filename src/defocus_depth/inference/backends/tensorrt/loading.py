@@ -15,6 +15,7 @@ from .building import EngineMaker, precisions_to_try
 from .cache import CachedEngine, EngineCache
 from .device import GpuIdentity, open_gpu
 from .engine import EngineNotTakenError
+from .pixel_loading import pixel_engine
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +51,16 @@ class EngineLoader:
     gpu: GpuIdentity
 
     def load(self) -> TensorRtBackend:
+        """The first precision that is faithful, with the engine for pre-processing in front of it."""
+        backend = self._first_faithful()
+        try:
+            backend.prepare_pixels_by(pixel_engine(self.maker, self.request.may_build, self._command))
+        except BaseException:
+            backend.close()
+            raise
+        return backend
+
+    def _first_faithful(self) -> TensorRtBackend:
         """Each precision in turn, first from the cache alone; then, where that is allowed, built."""
         precisions = precisions_to_try(self.request, self.maker.library.flavour.name)
         reasons: list[str] = []
@@ -89,6 +100,11 @@ class EngineLoader:
         except EngineNotTakenError as error:
             return self._opened(self._built(precision, may_build, f"{wanted}: {error}", " --force"), precision)
 
+    @property
+    def _command(self) -> str:
+        flavour = self.maker.library.flavour.name
+        return f"defocus_depth build-engine {self.request.artifact.onnx_path} --flavour {flavour}"
+
     def _opened(self, cached: CachedEngine, precision: Precision) -> TensorRtBackend:
         backend = TensorRtBackend(self.request, self.maker, open_gpu(), cached)
         try:
@@ -108,10 +124,9 @@ class EngineLoader:
             return None
 
     def _built(self, precision: Precision, may_build: bool, why: str, option: str) -> CachedEngine:
-        model, flavour = self.request.artifact.onnx_path, self.maker.library.flavour.name
         if not may_build:
-            raise _NotBuilt(f"{why}: defocus_depth build-engine {model} --flavour {flavour}{option}")
-        _LOG.warning("%s: %s: building it, which can take minutes", flavour, why)
+            raise _NotBuilt(f"{why}: {self._command}{option}")
+        _LOG.warning("%s: %s: building it, which can take minutes", self.maker.library.flavour.name, why)
         return self.maker.build_network(self.request, precision)
 
     def _verify(self, backend: TensorRtBackend, precision: Precision, cached: CachedEngine) -> None:
