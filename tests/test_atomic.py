@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from defocus_depth.atomic import replacing
@@ -19,3 +22,15 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         partial.write_text("half of")
         raise RuntimeError
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("figures.txt", "old")]
+
+
+def test_what_an_interrupted_process_of_the_same_number_left_is_in_nobodys_way(tmp_path):
+    """Process numbers come again: in containers, after a loss of power, nearly always."""
+    target, partials = tmp_path / "figures.txt", set()
+    (tmp_path / f".figures.txt.{os.getpid()}.partial").write_text("left behind")
+    for _ in range(2):
+        with replacing(target) as partial:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
+                file.write("new")
+            partials.add(Path(partial))
+    assert target.read_text() == "new" and len(partials) == 2

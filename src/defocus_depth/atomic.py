@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
     The folder is made. Raises OSError as `open` does; the caller knows what to say of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Random, not the process's number, which a process that was killed before may have had too.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
     try:
         yield partial
         partial.replace(path)
