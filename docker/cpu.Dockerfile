@@ -1,6 +1,9 @@
 # The depth node and the demo on any x86-64 or ARM machine, without a GPU. ROS 2 Jazzy, Python 3.12.
 #   docker build -f docker/cpu.Dockerfile -t defocus_depth:cpu .
-FROM ros:jazzy-ros-base-noble AS build
+# The image of 2026-09-16, for amd64 and arm64; the digest is from Docker's own list of official images, repo-info.
+FROM ros:jazzy-ros-base-noble@sha256:c3706ef0a0aa45413c07803cf433602f543b22e45b4855f6fca955c2d8ecc4e8 AS ros
+
+FROM ros AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -16,7 +19,7 @@ RUN mkdir -p /opt/defocus_depth/lib/defocus_depth \
  && ln -s -t /opt/defocus_depth/lib/defocus_depth \
       ../../bin/defocus_depth ../../bin/depth_node ../../bin/simulated_camera
 
-FROM ros:jazzy-ros-base-noble
+FROM ros
 LABEL org.opencontainers.image.title="defocus_depth" org.opencontainers.image.licenses="Apache-2.0"
 # hadolint ignore=DL3008
 RUN apt-get update \

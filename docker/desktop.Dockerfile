@@ -1,6 +1,7 @@
 # The depth node on a workstation's or server's NVIDIA GPU. TensorRT 10.9, CUDA 12.8, ROS 2 Jazzy, Python 3.12.
 #   docker build -f docker/desktop.Dockerfile -t defocus_depth:desktop .
 # Needs an NVIDIA driver of version 570 or later and the NVIDIA container toolkit on the host.
+# A tag, not a digest: none could be looked up. NVIDIA's tags name one release each.
 FROM nvcr.io/nvidia/tensorrt:25.03-py3 AS ros
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 ROS_DISTRO=jazzy

@@ -1,6 +1,7 @@
 # Fitting and training on an NVIDIA GPU: torch with CUDA, gsplat compiled while the image is built. No ROS.
 #   docker build -f docker/training.Dockerfile -t defocus_depth:training .
-FROM nvidia/cuda:13.0.1-devel-ubuntu24.04 AS build
+# The digests are those that many public projects pin these tags to; nobody has pulled them for this one.
+FROM nvidia/cuda:13.0.1-devel-ubuntu24.04@sha256:7d2f6a8c2071d911524f95061a0db363e24d27aa51ec831fcccf9e76eb72bc92 AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 ENV DEBIAN_FRONTEND=noninteractive
 # hadolint ignore=DL3008
@@ -16,9 +17,10 @@ RUN /opt/defocus_depth/bin/pip install --no-cache-dir --no-build-isolation \
       'gsplat @ git+https://github.com/nerfstudio-project/gsplat.git@v1.5.3'
 WORKDIR /src
 COPY . .
-RUN /opt/defocus_depth/bin/pip install --no-cache-dir -c constraints.txt '.[cpu,tensorrt,training]'
+# Not the extra `tensorrt`: it takes CUDA 12's bindings, this torch asks for CUDA 13's.
+RUN /opt/defocus_depth/bin/pip install --no-cache-dir -c constraints.txt '.[cpu,training]'
 
-FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04
+FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04@sha256:c3fde347d52d578c84fd644bc177bc7ec333feaf11550d990da4084d7612e4c7
 LABEL org.opencontainers.image.title="defocus_depth training" org.opencontainers.image.licenses="Apache-2.0"
 # hadolint ignore=DL3008
 RUN apt-get update \
