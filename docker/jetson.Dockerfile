@@ -1,6 +1,7 @@
 # The depth node on a Jetson Orin with JetPack 6.1 (L4T r36.4) or later. TensorRT 10.3, CUDA 12.6, ROS 2 Humble,
 # Python 3.10. Build it on the Jetson:
 #   docker build -f docker/jetson.Dockerfile -t defocus_depth:jetson .
+# A tag, not a digest: none could be looked up. NVIDIA's tags name one release each.
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0 AS ros
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 ROS_DISTRO=humble
@@ -34,9 +35,10 @@ COPY docker/entrypoint.sh docker/healthcheck.sh /usr/local/bin/
 ENV PATH=/opt/defocus_depth/bin:$PATH \
     RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
     DEFOCUS_DEPTH_ENGINES=/engines
-# uid 1000, as the Jetson's first user: nodes that share memory, and engines, must be of one user.
+# uid 1000, as the Jetson's first user: nodes that share memory, and engines, must be of one user. USER names no group:
+# if it did, the others would not hold, and the GPU's device files belong to `video`.
 RUN useradd --create-home --uid 1000 --groups video robot && install -d -o robot -g robot -m 700 /engines
-USER 1000:1000
+USER 1000
 WORKDIR /home/robot
 VOLUME /engines
 HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --retries=3 CMD ["healthcheck.sh"]
