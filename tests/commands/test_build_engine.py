@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fake_tensorrt import FakeGpu, FakeTensorRt, model_with_variants
 
 from defocus_depth.cli import COMMANDS
 from defocus_depth.commands import build_engine
 from defocus_depth.commands.dispatch import main
 from defocus_depth.errors import BackendError, BackendUnavailableError
 from defocus_depth.inference import load_artifact
-from defocus_depth.inference.backends.tensorrt import adapter
+from defocus_depth.inference.backends.tensorrt import adapter, loading
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
 from defocus_depth.inference.backends.tensorrt.device import GpuIdentity
 
@@ -138,3 +140,108 @@ def test_bad_usage_is_one_line(
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     assert build(tiny_model, "--out", tmp_path, *arguments) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def trt(monkeypatch: pytest.MonkeyPatch) -> FakeTensorRt:
+    """A machine with a GPU and TensorRT, on which engines are compared with the CPU."""
+    gpu = FakeGpu()
+    for module in (build_engine, loading):
+        monkeypatch.setattr(module, "open_gpu", gpu.open)
+    fake = FakeTensorRt("tensorrt", gpu)
+    monkeypatch.setitem(sys.modules, "tensorrt", fake)
+    return fake
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Callable[..., tuple[int, dict[tuple[str, str], dict]]]:
+    """A function (model, *options) that builds, and gives the exit code and the rows by precision and size."""
+
+    def build_here(model: Path, *options: object) -> tuple[int, dict[tuple[str, str], dict]]:
+        written = tmp_path / "built.json"
+        code = build(model, "--out", tmp_path / "engines", "--json", written, *options)
+        return code, {(row["precision"], row["size"]): row for row in json.loads(written.read_text())["engines"]}
+
+    return build_here
+
+
+def test_what_is_built_and_valid_is_left_as_it_is(tiny_model: Path, tmp_path: Path, trt, built):
+    assert built(tiny_model)[0] == 0
+    assert trt.built == ["pixels", "network", "network"]
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "engines").glob("*.engine")}
+    code, rows = built(tiny_model)
+    assert code == 0 and len(trt.built) == 3
+    assert files == {path: path.stat().st_mtime_ns for path in (tmp_path / "engines").glob("*.engine")}
+    assert [(row["was_there"], row["verified"]) for row in rows.values()] == [(True, False), (True, True), (True, True)]
+    assert built(tiny_model, "--force")[0] == 0 and len(trt.built) == 6
+
+
+def test_without_a_gpu_what_is_built_is_left_too(tiny_model: Path, tmp_path: Path, no_gpu, built, monkeypatch):
+    pytest.importorskip("tensorrt_rtx")
+    assert not any(row["was_there"] for row in built(tiny_model, "--sizes", "96x64")[1].values())
+    monkeypatch.setattr(build_engine.EngineMaker, "_build", None)
+    code, rows = built(tiny_model, "--sizes", "96x64")
+    assert code == 0 and all(row["was_there"] for row in rows.values())
+
+
+@pytest.mark.parametrize("harm", ["damaged", "not taken"])
+def test_what_is_of_no_use_is_built_anew(harm: str, tiny_model: Path, tmp_path: Path, trt, built):
+    assert built(tiny_model, "--sizes", "96x64")[0] == 0
+    for path in (tmp_path / "engines").glob("*.engine"):
+        if harm == "damaged":
+            path.write_bytes(path.read_bytes()[:-3])
+    if harm == "not taken":
+        trt.refused_engines.update(trt.serialised)
+    assert built(tiny_model, "--sizes", "96x64")[0] == 0
+    assert sorted(trt.built) == ["network", "network", "pixels", "pixels"]
+    assert trt.gpu.live == {} and trt.gpu.users == 0
+
+
+def test_a_refused_precision_is_told_and_costs_nothing_where_another_is_faithful(
+    tmp_path: Path, make_tiny_model, trt, built, capsys
+):
+    path = model_with_variants(make_tiny_model, tmp_path, "int8")
+    trt.faults[load_artifact(path).variant_path("int8").read_bytes()] = "scale"
+    for _ in range(2):
+        code, rows = built(path, "--sizes", "96x64")
+        assert code == 0
+        assert "int8 engine differs from the CPU's float32 maps: scale 0.2" in rows["int8", "96x64"]["problem"]
+        assert (rows["f32", "96x64"]["verified"], rows["f32", "96x64"]["problem"]) == (True, "")
+    assert trt.built == ["pixels", "network", "network"]
+    assert built(path, "--sizes", "96x64", "--precisions", "int8")[0] == 1  # nothing else was asked for
+    assert built(path, "--sizes", "96x64", "--precisions", "int8", "--force")[0] == 1
+    assert trt.built[3:] == ["pixels", "network"]
+
+
+def test_a_size_without_any_faithful_engine_is_a_failure(tiny_model: Path, trt, built):
+    trt.faults[tiny_model.read_bytes()] = "nan"
+    code, rows = built(tiny_model)
+    assert code == 1 and all(row["problem"] for (precision, _), row in rows.items() if precision == "f32")
+
+
+def test_a_variant_whose_file_is_missing_keeps_no_other_from_being_built(tmp_path: Path, make_tiny_model, trt, built):
+    path = model_with_variants(make_tiny_model, tmp_path, "int8")
+    load_artifact(path).variant_path("int8").unlink()
+    code, rows = built(path)
+    assert code == 0
+    assert "tiny.int8.onnx" in rows["int8", "96x64"]["problem"] and rows["int8", "96x64"]["file"] == ""
+    assert rows["f32", "96x64"]["verified"] and rows["f32", "128x96"]["verified"]
+
+
+def test_without_a_driver_the_library_that_needs_none_is_taken(tiny_model: Path, trt, no_gpu, built):
+    pytest.importorskip("tensorrt_rtx")
+    code, rows = built(tiny_model, "--sizes", "96x64")
+    assert code == 0 and "tensorrt-rtx" in rows["f32", "96x64"]["file"] and trt.built == []
+
+
+def test_a_library_that_needs_a_driver_is_one_clear_error_without(
+    tiny_model: Path, tmp_path: Path, trt, no_gpu, capsys
+):
+    assert build(tiny_model, "--out", tmp_path, "--flavour", "tensorrt") == 2
+    (told,) = capsys.readouterr().err.strip().splitlines()
+    assert "tensorrt: expected an NVIDIA driver: its engines are built for one GPU model" in told
+
+
+def test_without_a_terminal_the_log_says_how_far_a_build_is(tiny_model: Path, trt, built, caplog):
+    assert built(tiny_model, "--sizes", "96x64")[0] == 0
+    assert "tensorrt: f32 engine for 96x64 px: tactics, step 1 of 1" in caplog.text

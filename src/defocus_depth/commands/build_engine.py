@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,16 +14,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from tyro.conf import Positional
 
-from ..errors import BackendError, BackendUnavailableError, ConfigError, ModelError
+from ..errors import BackendUnavailableError, ConfigError
 from ..inference import BackendRequest, ModelArtifact, load_artifact
 from ..inference.artifact import SIZE_MULTIPLE, VariantPrecision
 from ..inference.backends.base import Precision
 from ..inference.backends.tensorrt.adapter import FLAVOURS, Library, import_library
+from ..inference.backends.tensorrt.ahead import BuildAhead, Built, sizes_without_engine
 from ..inference.backends.tensorrt.builder import WORKSPACE_BYTES
+from ..inference.backends.tensorrt.builder import Progress as BuildProgress
 from ..inference.backends.tensorrt.building import PIXELS, EngineMaker, precisions_to_try
-from ..inference.backends.tensorrt.cache import FOLDER_VARIABLE, EngineCache, EngineKey, default_folder
+from ..inference.backends.tensorrt.cache import FOLDER_VARIABLE, EngineCache, default_folder
 from ..inference.backends.tensorrt.device import GpuIdentity, open_gpu
-from ..inference.backends.tensorrt.loading import EngineLoader
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
 
 _MEBIBYTE = 1 << 20
@@ -41,67 +42,53 @@ class Options:
     """Precisions to build; by default all for which the model has a graph."""
     sizes: tuple[str, ...] = ()
     """Working sizes WIDTHxHEIGHT (px), as in 320x256; by default all of the model's."""
+    force: bool = False
+    """Also build engines that are there and valid, and compare them with the CPU again."""
     workspace_mb: int = WORKSPACE_BYTES // _MEBIBYTE
     """Most scratch memory (MiB) that a layer may use."""
     json: Path | None = None
     """Also write what was built to this file."""
 
 
-@dataclass(frozen=True)
-class Built:
-    """One engine, or why there is none.
-
-    Attributes:
-        file: name in the folder.
-        verified: whether its maps were compared with the CPU's here and found good.
-        problem: why it was not built, or is refused; empty where nothing is wrong.
-    """
-
-    precision: str
-    size: str
-    file: str
-    mebibytes: float
-    seconds: float
-    verified: bool
-    problem: str
-
-
 def run(options: Options) -> int:
-    """Build, compare with the CPU where a GPU is, print a table; 1 when an engine was not built or is refused."""
+    """Build what is missing, compare with the CPU where a GPU is, print a table; 1 when a size has no good engine."""
     artifact = load_artifact(options.model)
     gpu, no_gpu = _gpu()
     library = _library(options.flavour, gpu)
     requests = list(_requests(artifact, options, library.flavour.name))
     unsupported = _unsupported(library, gpu)
     cache = EngineCache(options.out)
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
-    ) as bar:
-        task = bar.add_task("")
-
-        def show(phase: str, done: int, steps: int) -> None:
-            bar.update(task, description=phase, completed=done, total=steps)
-
+    with _progress() as show:
         runs_on = None if unsupported else gpu
         maker = EngineMaker(library, cache, runs_on, options.workspace_mb * _MEBIBYTE, show)
-        built = [_timed(maker.pixel_key(), cache, lambda: _build_pixels(maker))]
-        for request, precision in requests:
-            key = maker.network_key(request, precision)
-            built.append(_timed(key, cache, lambda r=request, p=precision: _build_network(maker, r, p)))
+        ahead = BuildAhead(maker, options.force)
+        built = [ahead.pixels(), *(ahead.network(request, precision) for request, precision in requests)]
     _print(library, cache, built, _where_they_run(no_gpu, unsupported))
     _print_missing_variants(artifact)
     write_json(options.json, _figures(library, gpu, cache, built))
-    return EXIT_NEGATIVE if any(one.problem for one in built) else EXIT_OK
+    return EXIT_NEGATIVE if sizes_without_engine(built) else EXIT_OK
+
+
+@contextmanager
+def _progress() -> Iterator[BuildProgress | None]:
+    """What shows how far a build is; None without a terminal: the log says so then."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("")
+        yield lambda phase, done, steps: bar.update(task, description=phase, completed=done, total=steps)
 
 
 def _library(flavour: str | None, gpu: GpuIdentity | None) -> Library:
     """The one asked for; else the first that loads and, where a GPU is, has engines for it."""
     if flavour is not None:
-        return import_library(FLAVOURS[flavour])
+        return _importable(flavour, gpu)
     reasons = []
     for name in FLAVOURS:
         try:
-            library = import_library(FLAVOURS[name])
+            library = _importable(name, gpu)
         except BackendUnavailableError as error:
             reasons.append(str(error))
             continue
@@ -109,6 +96,14 @@ def _library(flavour: str | None, gpu: GpuIdentity | None) -> Library:
             return library
         reasons.append(f"{refusal}; --flavour {name} builds for other machines")
     raise BackendUnavailableError("; ".join(reasons))
+
+
+def _importable(name: str, gpu: GpuIdentity | None) -> Library:
+    """The library, which can build here: with a driver, or without if it needs none."""
+    library = import_library(FLAVOURS[name])
+    if gpu is None and not library.flavour.portable:
+        raise BackendUnavailableError(f"{name}: expected an NVIDIA driver: its engines are built for one GPU model")
+    return library
 
 
 def _unsupported(library: Library, gpu: GpuIdentity | None) -> str:
@@ -150,31 +145,6 @@ def _size(text: str) -> tuple[int, int]:
     return sides[1], sides[0]
 
 
-def _timed(key: EngineKey, cache: EngineCache, build: Callable[[], bool]) -> Built:
-    """Build one engine; a refusal is noted, so that the others are built all the same."""
-    start, problem, verified = time.perf_counter(), "", False
-    try:
-        verified = build()
-    except (BackendError, ModelError) as error:
-        problem = str(error)
-    seconds, path = time.perf_counter() - start, cache.path(key)
-    mebibytes = path.stat().st_size / _MEBIBYTE if path.is_file() else 0.0
-    return Built(key.precision, key.size, path.name, round(mebibytes, 1), round(seconds, 2), verified, problem)
-
-
-def _build_pixels(maker: EngineMaker) -> bool:
-    maker.build_pixels()
-    return False  # compared with the CPU on the first image of each size
-
-
-def _build_network(maker: EngineMaker, request: BackendRequest, precision: Precision) -> bool:
-    maker.build_network(request, precision)
-    if maker.gpu is None:
-        return False
-    EngineLoader(request, maker, maker.gpu).faithful(precision, may_build=False).close()
-    return True
-
-
 def _where_they_run(no_gpu: str, unsupported: str) -> str:
     """What keeps the engines from running here, in words; empty where nothing does."""
     then = "each is compared with the CPU when it is first loaded there."
@@ -193,7 +163,8 @@ def _print(library: Library, cache: EngineCache, built: list[Built], remark: str
     table.add_column("s", justify="right")
     table.add_column("compared with the CPU", overflow="fold")
     for one in built:
-        table.add_row(one.precision, one.size, f"{one.mebibytes:.1f}", f"{one.seconds:.1f}", _verdict(one))
+        seconds = "there" if one.was_there else f"{one.seconds:.1f}"
+        table.add_row(one.precision, one.size, f"{one.mebibytes:.1f}", seconds, _verdict(one))
     console = Console(markup=False, highlight=False)
     console.print(table)
     if remark:

@@ -12,6 +12,7 @@ from .adapter import Library
 from .builder import WORKSPACE_BYTES, BuildOptions, Progress, ShapeRange, Tensor, build_plan
 from .cache import ANY_GPU, CachedEngine, EngineCache, EngineKey
 from .device import GpuIdentity
+from .logged_progress import LoggedProgress
 from .pixel_graph import SHAPES, graph_digest, pixel_graph
 
 FASTEST_FIRST: tuple[Precision, ...] = ("int8", "f16", "f32")
@@ -40,14 +41,14 @@ class EngineMaker:
 
     Attributes:
         gpu: for which; None where no driver is (portable engines only).
-        progress: see `BuildOptions`.
+        progress: see `BuildOptions`; None: to the log.
     """
 
     library: Library
     cache: EngineCache
     gpu: GpuIdentity | None
     workspace_bytes: int = WORKSPACE_BYTES
-    progress: Progress = lambda phase, done, steps: None
+    progress: Progress | None = None
 
     def network_key(self, request: BackendRequest, precision: Precision) -> EngineKey:
         """The key of the network's engine in this precision, at the request's size."""
@@ -71,13 +72,19 @@ class EngineMaker:
         def check(inputs: Sequence[Tensor]) -> None:
             check_lens(path, next((tensor.shape for tensor in inputs if tensor.name == "lens"), ()))
 
-        options = BuildOptions({"image": shape}, self.workspace_bytes, progress=self.progress, check=check)
-        return self._build(self.network_key(request, precision), path.read_bytes, options)
+        key = self.network_key(request, precision)
+        progress = self._progress(f"{precision} engine for {key.size} px")
+        options = BuildOptions({"image": shape}, self.workspace_bytes, progress=progress, check=check)
+        return self._build(key, path.read_bytes, options)
 
     def build_pixels(self) -> CachedEngine:
         """Build and keep the engine for pre-processing. Needs the Python package onnx."""
-        options = BuildOptions(SHAPES, self.workspace_bytes, progress=self.progress)
+        progress = self._progress("engine for pre-processing")
+        options = BuildOptions(SHAPES, self.workspace_bytes, progress=progress)
         return self._build(self.pixel_key(), pixel_graph, options)
+
+    def _progress(self, what: str) -> Progress:
+        return self.progress or LoggedProgress(f"{self.library.flavour.name}: {what}")
 
     def _build(self, key: EngineKey, graph: Callable[[], bytes], options: BuildOptions) -> CachedEngine:
         about = {"library": key.library, "gpu": key.about["gpu"]}
