@@ -82,17 +82,17 @@ def _node(context):
 
 def _engine_builder(value):
     command = os.path.join(get_package_prefix("defocus_depth"), "lib", "defocus_depth", "defocus_depth")
-    model = value("model") or _model_in(value("params_file"))
-    flavour = ["--flavour", value("backend")] if value("backend").startswith("tensorrt") else []
+    model, backend = (value(name) or _in_params(value("params_file"), name) for name in ("model", "backend"))
+    flavour = ["--flavour", backend] if backend.startswith("tensorrt") else []
     return ExecuteProcess(cmd=[command, "build-engine", *([model] if model else []), *flavour], output="screen")
 
 
-def _model_in(params_file):
-    """The parameter `model` of the file's nodes; empty where none has it: then it is the released one."""
+def _in_params(params_file, name):
+    """The parameter of the file's nodes; empty where none has it: then the node's default holds."""
     with open(params_file, encoding="utf-8") as file:
         nodes = yaml.safe_load(file) or {}
-    given = (node.get("ros__parameters", {}).get("model") for node in nodes.values() if isinstance(node, dict))
-    return next((model for model in given if model), "")
+    given = (node.get("ros__parameters", {}).get(name) for node in nodes.values() if isinstance(node, dict))
+    return next((value for value in given if value), "")
 
 
 def _dds_environment(profile):

@@ -155,6 +155,21 @@ def test_build_only_builds_the_engines_of_the_nodes_model(tmp_path: Path) -> Non
     assert engine_builder(params_file=str(params_file)) == [*command, "/mine.onnx"]
 
 
+@pytest.mark.parametrize(
+    ("written", "given", "flavour"),
+    [
+        ("tensorrt_rtx", "", ["--flavour", "tensorrt_rtx"]),
+        ("tensorrt", "tensorrt_rtx", ["--flavour", "tensorrt_rtx"]),
+        ("tensorrt_rtx", "auto", []),
+        ("openvino", "", []),
+    ],
+)
+def test_build_only_builds_for_the_nodes_backend(tmp_path: Path, written: str, given: str, flavour: list[str]) -> None:
+    params_file = tmp_path / "mine.yaml"
+    params_file.write_text(f"depth:\n  ros__parameters:\n    backend: {written}\n")
+    assert engine_builder(params_file=str(params_file), backend=given)[2:] == flavour
+
+
 @pytest.mark.parametrize("variable", PROFILE_VARIABLES)
 def test_a_profile_in_the_environment_is_left_alone(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "theirs.xml")
