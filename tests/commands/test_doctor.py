@@ -63,7 +63,7 @@ def test_whole_model_and_backends(tiny_model: Path):
     assert "supervised by ground truth; abs_rel 0.5" in check.found
     checks = {check.name: check for check in check_backends(artifact)}
     assert checks["backend openvino"].status == checks["backend onnxruntime"].status == "ok"
-    assert "96x64 px in" in checks["backend openvino"].found
+    assert "f32, 96x64 px in" in checks["backend openvino"].found
     assert checks["backend torch"].status == "note" and "--format pt2" in checks["backend torch"].found
     assert checks["backend auto"].found == "takes openvino"
 

@@ -46,7 +46,7 @@ def test_metric_depth_of_an_image(tmp_path: Path, tiny_model: Path, image: Path,
     np.testing.assert_allclose(tifffile.imread(out / "photo_coc.tiff"), 4 * (1 / 0.4 - 1 / DEPTH_M), atol=0.05)
     figures = json.loads(file.read_text())
     (entry,) = figures["frames"]
-    assert len(figures["model_sha256"]) == 64 and figures["backend"]
+    assert len(figures["model_sha256"]) == 64 and figures["backend"] and figures["precision"] == "f32"
     assert (entry["name"], entry["metric"], entry["width"], entry["height"]) == ("photo", True, 96, 64)
     assert (entry["focus_dpt"], entry["blur_gain_px_per_dpt"]) == (pytest.approx(2.5), pytest.approx(4.0))
     assert entry["depth_m"]["p50"] == pytest.approx(DEPTH_M, rel=0.01)

@@ -13,7 +13,7 @@ from defocus_depth.types import LensParameters
 
 
 def test_of_a_network() -> None:
-    info = EstimatorInfo("ab" * 32, Path("/somewhere/mine.onnx"), "openvino", (256, 320), "self", {})
+    info = EstimatorInfo("ab" * 32, Path("/somewhere/mine.onnx"), "openvino", (256, 320), "self", {}, "f32")
     made_with = provenance(info)
     assert (made_with["model"], made_with["model_sha256"], made_with["backend"]) == ("mine.onnx", "ab" * 32, "openvino")
     assert (made_with["supervision"], made_with["version"]) == ("self", __version__)

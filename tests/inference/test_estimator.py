@@ -142,7 +142,7 @@ def test_info_says_what_runs(estimator: Estimator, tiny_model: Path):
     info = estimator.info
     assert info.model_sha256 == file_sha256(tiny_model)
     assert info.model_path == tiny_model
-    assert info.backend == "onnxruntime"
+    assert (info.backend, info.precision) == ("onnxruntime", "f32")
     assert info.working_size == (64, 96)
     assert (info.supervision, info.metrics) == ("truth", {"abs_rel": 0.5})
 

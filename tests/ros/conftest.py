@@ -30,7 +30,7 @@ class FakeEstimator:
         self.may_go_on.set()
         self.closed = False
 
-    info = EstimatorInfo("c0ffee" * 10, Path("fake.onnx"), "fake", (64, 96), "truth", {})
+    info = EstimatorInfo("c0ffee" * 10, Path("fake.onnx"), "fake", (64, 96), "truth", {}, "f32")
 
     def estimate(
         self, image: np.ndarray, lens: LensParameters, focus_distance_m: float, *, transfer: str

@@ -69,7 +69,8 @@ def test_offline_and_online_agree_where_nothing_was_dropped(
     assert measured["results"] >= 3 and measured["left_out"].get("lens_travelling", 0) <= 1
     assert measured["cpu_percent"] > 0 and measured["rss_mib"] > 50
     assert 0 < measured["latency_ms"]["median"] <= measured["latency_ms"]["p95"] <= measured["latency_ms"]["max"]
-    assert measured["node"]["backend"] == "onnxruntime" and figures["n"] == measured["results"]
+    assert (measured["node"]["backend"], measured["node"]["precision"]) == ("onnxruntime", "f32")
+    assert figures["n"] == measured["results"]
 
     setting = read_lens(lens)
     request = BagRequest(TOPICS, LensSetting(setting.lens, setting.near_focus_distance_m))

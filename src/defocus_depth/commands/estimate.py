@@ -67,7 +67,8 @@ def run(options: Options) -> int:
     names = OutputNames()
     entries = [_estimated(options.out, names.take(frame.name), frame, known, estimator) for frame in frames]
     info = estimator.info
-    write_json(options.json, {"backend": info.backend, "model_sha256": info.model_sha256, "frames": entries})
+    made_with = {"backend": info.backend, "precision": info.precision, "model_sha256": info.model_sha256}
+    write_json(options.json, {**made_with, "frames": entries})
     _say(options.out, entries)
     return EXIT_OK
 

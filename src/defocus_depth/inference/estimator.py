@@ -80,7 +80,12 @@ class EstimatorConfig:
 
 @dataclass(frozen=True)
 class EstimatorInfo:
-    """What runs: for diagnostics, reports and summaries. `working_size` is (height, width) in px."""
+    """What runs: for diagnostics, reports and summaries.
+
+    Attributes:
+        working_size: (height, width) in px.
+        precision: in which the backend computes: with `auto` as the config's, the one that was chosen.
+    """
 
     model_sha256: str
     model_path: Path
@@ -88,6 +93,7 @@ class EstimatorInfo:
     working_size: tuple[int, int]
     supervision: str
     metrics: Mapping[str, float | dict[str, float]]
+    precision: Precision
 
 
 class Estimator:
@@ -113,6 +119,7 @@ class Estimator:
             working_size=self._size,
             supervision=sidecar.supervision,
             metrics=sidecar.metrics,
+            precision=self._backend.precision,
         )
 
     def configure(self, image_shape: Sequence[int], lens: LensParameters, focus_distance_m: float) -> WorkingGeometry:
@@ -135,9 +142,9 @@ class Estimator:
         self._load((geometry.height, geometry.width))
         self._geometry, self._lens_constant_px_per_dpt = geometry, constant
         _LOG.info(
-            "images of %dx%d px, whose blur spans %.1f px over the depth range, work at %dx%d px (scale %.3f) on %s",
+            "images of %dx%d px, whose blur spans %.1f px in the depth range, work at %dx%d px, scale %.3f, on %s (%s)",
             *(image_size[1], image_size[0], span_px, geometry.width, geometry.height, geometry.scale),
-            self._backend.name,
+            *(self._backend.name, self._backend.precision),
         )
         return geometry
 

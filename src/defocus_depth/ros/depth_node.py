@@ -125,7 +125,9 @@ class DepthNode(LifecycleNode):
             estimator.close()
             raise
         info = estimator.info
-        self.get_logger().info(f"model {info.model_path} ({info.model_sha256[:12]}) on {info.backend}")
+        self.get_logger().info(
+            f"model {info.model_path} ({info.model_sha256[:12]}) on {info.backend} ({info.precision})"
+        )
 
     def _activate(self, state: LifecycleState) -> None:
         super().on_activate(state)
@@ -152,6 +154,7 @@ class DepthNode(LifecycleNode):
         info = session.estimator.info if session else None
         about = {
             "backend": info.backend if info else "",
+            "precision": info.precision if info else "",
             "model": str(info.model_path) if info else "",
             "model sha256": info.model_sha256 if info else "",
             "working size": f"{info.working_size[1]}x{info.working_size[0]}" if info else "",

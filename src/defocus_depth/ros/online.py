@@ -26,7 +26,7 @@ from .diagnostics import LOSSES
 from .replay import BagPlayer, ReplaySettings, chosen_topics, message_types
 
 _DEPTH_OF_QUEUE = 50
-_ABOUT = ("backend", "model", "model sha256", "working size")
+_ABOUT = ("backend", "precision", "model", "model sha256", "working size")
 _LOOK_S, _SAMPLE_S = 0.02, 0.25
 _QUIET_S = 3.0  # after the last image, without a further depth map
 _DIAGNOSTICS_S = 2.5  # two of them

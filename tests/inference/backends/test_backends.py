@@ -138,6 +138,7 @@ def test_bf16_stays_near_f32(convolutional_model: Path, request_for: RequestMake
         backend = load_backend("openvino", request_for(convolutional_model, precision="bf16"))
     except BackendUnavailableError as error:
         pytest.skip(str(error))
+    assert backend.precision == "bf16"
     rough = backend.run(*inputs())
     np.testing.assert_allclose(1 / rough["depth"], 1 / exact["depth"], rtol=0.05)
 

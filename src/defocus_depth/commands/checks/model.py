@@ -53,7 +53,7 @@ def _check_backend(name: str, artifact: ModelArtifact) -> Check:
     backend.run(image, lens)
     milliseconds = (time.perf_counter() - start) * 1e3
     backend.close()
-    return Check(f"backend {name}", "ok", f"{width}x{height} px in {milliseconds:.1f} ms")
+    return Check(f"backend {name}", "ok", f"{backend.precision}, {width}x{height} px in {milliseconds:.1f} ms")
 
 
 def _figures(metrics: Mapping[str, float | dict[str, float]], prefix: str = "") -> list[str]:

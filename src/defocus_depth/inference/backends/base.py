@@ -50,9 +50,11 @@ class Backend(Protocol):
 
     Attributes:
         name: as in the registry.
+        precision: in which it computes, never `auto`.
     """
 
     name: str
+    precision: Precision
 
     def run(self, image: FloatArray, lens: FloatArray) -> dict[str, FloatArray]:
         """The maps `OUTPUT_NAMES`, each float32 [1, 1, H, W], of one image.

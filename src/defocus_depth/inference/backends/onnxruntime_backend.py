@@ -40,7 +40,8 @@ class OnnxRuntimeBackend:
     def __init__(self, request: BackendRequest, target: Target = CPU) -> None:
         self.name = target.name
         self._request = request
-        path = graph_path(request, chosen_precision(request, self.name, target.precisions))
+        self.precision = chosen_precision(request, self.name, target.precisions)
+        path = graph_path(request, self.precision)
         self._session: ort.InferenceSession | None = _session(request, path, target)
         # Where its libraries or the driver are missing, a session falls back to the CPU with a warning only.
         _require_provider(target, self._session.get_providers())

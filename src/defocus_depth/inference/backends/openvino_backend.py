@@ -23,9 +23,9 @@ class OpenVinoBackend:
     def __init__(self, request: BackendRequest) -> None:
         self._request = request
         core = ov.Core()
-        precision = _precision(core, request)
-        model = _read(core, request, graph_path(request, precision))
-        if precision == "bf16":
+        self.precision = _precision(core, request)
+        model = _read(core, request, graph_path(request, self.precision))
+        if self.precision == "bf16":
             _convolve_in_bf16(model)
         compiled = _compile(core, model, request)
         self._infer: ov.InferRequest | None = compiled.create_infer_request()

@@ -33,7 +33,7 @@ class TorchBackend:
 
     def __init__(self, request: BackendRequest, name: str, device: str) -> None:
         path = _program_path(request, name)
-        chosen_precision(request, name)
+        self.precision = chosen_precision(request, name)
         import torch
 
         if device == "cuda" and not torch.cuda.is_available():

@@ -7,12 +7,13 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError
-from defocus_depth.inference import BackendRequest, load_backend
+from defocus_depth.inference import BackendRequest, load_backend, load_estimator
 from defocus_depth.inference.backends import Preparation
 from defocus_depth.inference.backends.tensorrt import loading
 from defocus_depth.inference.backends.tensorrt.adapter import FLAVOURS, TENSORRT, import_library
@@ -116,9 +117,9 @@ def test_an_engine_is_used_where_its_verdict_cannot_be_written_down(
     assert "compared again at the next load: no space left" in caplog.text
 
 
-def prepared_on_the_gpu(backend) -> bool:
-    image, lens = np.zeros((90, 130, 3), np.uint8), np.array([[7.5, 2.8, 3.0]], np.float32)
-    preparation = Preparation(choose_geometry((90, 130), 20, [(64, 96)], 20), "srgb", "srgb")
+def prepared_on_the_gpu(backend, height: int = 90) -> bool:
+    image, lens = np.zeros((height, 130, 3), np.uint8), np.array([[7.5, 2.8, 3.0]], np.float32)
+    preparation = Preparation(choose_geometry((height, 130), 20, [(64, 96)], 20), "srgb", "srgb")
     return backend.run_pixels(image, preparation, lens) is not None
 
 
@@ -166,3 +167,85 @@ def test_an_engine_for_pre_processing_the_library_does_not_take_is_built_anew(
         backend.close()
     assert trt.built == ["network", "pixels", "pixels"]
     assert "engine for pre-processing not used: expected an engine of tensorrt 10.3.0 for this GPU" in caplog.text
+
+
+def test_kernels_are_kept_whenever_they_are_new_and_not_only_when_an_engine_is_compared(
+    tiny_model: Path, request_for: RequestMaker, engines: Path, rtx
+):
+    for rtx.kernels in (b"of one driver", b"of the next driver", b"of the next driver"):
+        load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    assert rtx.received_kernels == [b"of one driver", b"of the next driver"]
+
+
+def test_kernels_are_kept_after_the_first_run_for_a_robot_is_switched_off_and_not_closed(
+    tiny_model: Path, request_for: RequestMaker, engines: Path, rtx
+):
+    load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    rtx.kernels = b"compiled"
+    never_closed = load_backend("tensorrt_rtx", request_for(tiny_model))
+    load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    assert rtx.received_kernels == [b"compiled"]
+    never_closed.close()
+
+
+def test_kernels_compiled_later_are_kept_on_close_and_the_same_are_not_written_again(
+    tiny_model: Path, request_for: RequestMaker, engines: Path, rtx
+):
+    rtx.kernels = b"first"
+    backend = load_backend("tensorrt_rtx", request_for(tiny_model))
+    (file,) = engines.glob("kernels_*.cache")
+    written = file.stat().st_mtime_ns
+    rtx.kernels = b"first and specialised"
+    backend.close()
+    assert file.stat().st_mtime_ns > written and file.read_bytes().endswith(b"\nfirst and specialised")
+    file.chmod(0o400)
+    inode = file.stat().st_ino
+    load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    assert file.stat().st_ino == inode
+
+
+def test_kernels_of_pre_processing_are_kept_apart_and_serve_images_of_another_shape(
+    tiny_model: Path, request_for: RequestMaker, engines: Path, rtx
+):
+    rtx.kernels = b"the network's"
+    backend = loading.load_flavour(request_for(tiny_model), FLAVOURS["tensorrt_rtx"])
+    rtx.kernels = b"for 130x90 px"
+    assert prepared_on_the_gpu(backend, 90) and prepared_on_the_gpu(backend, 100)
+    backend.close()
+    assert rtx.received_kernels == [b"for 130x90 px"]
+    assert len(list(engines.glob("kernels_*_pixels_*.cache"))) == 1
+    backend = loading.load_flavour(request_for(tiny_model), FLAVOURS["tensorrt_rtx"])
+    assert prepared_on_the_gpu(backend, 90)
+    backend.close()
+    assert rtx.received_kernels[-1] == b"for 130x90 px" and rtx.gpu.live == {}
+
+
+def test_kernels_that_cannot_be_kept_keep_nothing_from_running(
+    tiny_model: Path, request_for: RequestMaker, engines: Path, rtx, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    def full(*given: object) -> None:
+        raise BackendError("no space left")
+
+    monkeypatch.setattr(EngineCache, "store_notes", full)
+    rtx.kernels = b"compiled"
+    with caplog.at_level(logging.INFO):
+        load_backend("tensorrt_rtx", request_for(tiny_model)).close()
+    assert "kernels will be compiled again at the next load: no space left" in caplog.text
+    assert rtx.gpu.live == {}
+
+
+@pytest.mark.parametrize(("faulty", "runs"), [((), "int8"), (("int8",), "f16"), (("int8", "f16"), "f32")])
+def test_the_backend_says_in_which_precision_it_runs(
+    faulty: tuple[Any, ...],
+    runs: str,
+    tmp_path: Path,
+    make_model_with_variants,
+    request_for: RequestMaker,
+    engines,
+    trt,
+):
+    path = make_model_with_variants(tmp_path, "f16", "int8")
+    for precision in faulty:
+        trt.faults[request_for(path).artifact.variant_path(precision).read_bytes()] = "scale"
+    with load_estimator(path, "tensorrt") as estimator:
+        assert (estimator.info.backend, estimator.info.precision) == ("tensorrt", runs)

@@ -12,14 +12,15 @@ from ....errors import BackendError
 from ....types import FloatArray, ImageArray
 from ...artifact import INPUT_NAMES, LENS_SHAPE, OUTPUT_NAMES
 from ...pixels import to_unit_floats
-from ..base import BackendRequest, Preparation, check_inputs, check_interface, closed
+from ..base import BackendRequest, Precision, Preparation, check_inputs, check_interface, closed
 from . import pixels
 from .adapter import TENSORRT_RTX
 from .buffers import Sequence, Workspace
 from .building import EngineMaker
 from .cache import CachedEngine
-from .device import Gpu, GpuIdentity
+from .device import Gpu
 from .engine import Engine
+from .kernels import Kernels
 
 _LOG = logging.getLogger(__name__)
 _PIXEL_TOLERANCE = 4e-3  # one grey level of 8 bits; TF32 products are good to a tenth of it
@@ -30,16 +31,22 @@ class TensorRtBackend:
 
     Args:
         gpu: closed with the backend.
+        precision: of the engine.
     """
 
-    def __init__(self, request: BackendRequest, maker: EngineMaker, gpu: Gpu, cached: CachedEngine) -> None:
+    def __init__(
+        self, request: BackendRequest, maker: EngineMaker, gpu: Gpu, cached: CachedEngine, precision: Precision
+    ) -> None:
         self.name = maker.library.flavour.name
+        self.precision: Precision = precision
         self._request, self._maker, self._gpu = request, maker, gpu
         self._stack = ExitStack()
         self._stack.callback(gpu.close)
         self._pixels: pixels.PixelStage | None = None
         self._pixel_sequence: Sequence | None = None
         self._pixel_engine: bytes | None = None
+        self._pixel_kernels = Kernels(maker.cache, maker.pixel_key(), gpu.identity)
+        self._has_run = False
         try:
             self._open(cached)
         except BaseException:
@@ -55,6 +62,9 @@ class TensorRtBackend:
         self._inputs["image"][...] = image
         self._inputs["lens"][...] = lens
         self._sequence.run()
+        if not self._has_run:  # and not only on close: a robot is switched off
+            self._has_run = True
+            self._kernels.keep(self._engine.runtime_cache())
         return self._outputs
 
     def run_pixels(self, image: ImageArray, preparation: Preparation, lens: FloatArray) -> dict[str, FloatArray] | None:
@@ -79,23 +89,23 @@ class TensorRtBackend:
         self._close_pixels()
         self._pixel_engine = engine
 
-    def runtime_cache(self) -> bytes:
-        """Kernels compiled at load, for the next time; see `Engine.runtime_cache`."""
-        return self._engine.runtime_cache()
-
     def close(self) -> None:
         """See `Backend.close`."""
         self._is_open = False
         self._close_pixels()
-        self._stack.close()
+        try:
+            self._kernels.keep(self._engine.runtime_cache())
+        finally:
+            self._stack.close()
 
     def _open(self, cached: CachedEngine) -> None:
         self._workspace = Workspace(self._gpu)
         self._stack.callback(self._workspace.close)
         height, width = self._request.height, self._request.width
         shapes = {"image": (1, 3, height, width), "lens": LENS_SHAPE}
-        kernels = self._maker.cache.load_notes(*kernel_cache(self._maker, self._gpu.identity))
-        self._engine = Engine(self._maker.library, self._workspace, cached.engine, shapes, kernels)
+        key = self._maker.network_key(self._request, self.precision)
+        self._kernels = Kernels(self._maker.cache, key, self._gpu.identity)
+        self._engine = Engine(self._maker.library, self._workspace, cached.engine, shapes, self._kernels.content)
         self._stack.callback(self._engine.close)
         inputs = {name: shape for name, (shape, _) in self._engine.inputs.items()}
         check_interface(self._request, inputs, list(self._engine.outputs))
@@ -128,7 +138,8 @@ class TensorRtBackend:
         made_for = (image.shape, preparation)
         if self._pixels is None or self._pixel_sequence is None or self._pixels.made_for != made_for:
             self._close_pixels()
-            self._pixels = pixels.PixelStage(self._maker.library, self._workspace, engine, image.shape, preparation)
+            made_of = pixels.PixelEngine(self._maker.library, engine, self._pixel_kernels)
+            self._pixels = pixels.PixelStage(made_of, self._workspace, image.shape, preparation)
             self._pixel_sequence = self._sequence_of(self._enqueue_pixels)
             self._require_same_pixels(self._pixels, image, preparation)
         return self._pixels, self._pixel_sequence
@@ -143,6 +154,7 @@ class TensorRtBackend:
         difference = float(np.max(np.abs(self._inputs["image"] - expected)))
         if not difference <= _PIXEL_TOLERANCE:
             raise BackendError(f"image: expected the CPU's values within {_PIXEL_TOLERANCE}, off by {difference:.2g}")
+        stage.keep_kernels()
 
     def _close_pixels(self) -> None:
         if self._pixel_sequence is not None:
@@ -150,9 +162,3 @@ class TensorRtBackend:
         if self._pixels is not None:
             self._pixels.close()
         self._pixels = self._pixel_sequence = None
-
-
-def kernel_cache(maker: EngineMaker, gpu: GpuIdentity) -> tuple[str, dict[str, str]]:
-    """Name and description of the file with compiled kernels."""
-    library = f"{maker.library.flavour.name} {maker.library.version}"
-    return f"kernels_{library}_{gpu.name}.cache", {"library": library, "gpu": str(gpu)}

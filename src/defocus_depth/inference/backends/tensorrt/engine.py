@@ -62,7 +62,8 @@ class Engine:
 
     def runtime_cache(self) -> bytes:
         """The kernels compiled for this GPU so far, to start from next time; empty where the flavour has none."""
-        return b"" if self._cache is None else bytes(self._cache.serialize())
+        content = None if self._cache is None else self._cache.serialize()
+        return b"" if content is None else bytes(content)
 
     def close(self) -> None:
         """Let go of the library's objects, context first: it refers to the engine, the engine to the runtime."""

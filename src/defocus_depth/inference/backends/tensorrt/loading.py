@@ -10,7 +10,7 @@ from ....errors import BackendError, BackendUnavailableError, ModelError
 from ..base import BackendRequest, Precision
 from ..fidelity import compare, gate_inputs, reference_backend, require_fidelity
 from .adapter import Flavour, import_library, require_installed
-from .backend import TensorRtBackend, kernel_cache
+from .backend import TensorRtBackend
 from .building import EngineMaker, precisions_to_try
 from .cache import CachedEngine, EngineCache
 from .device import GpuIdentity, open_gpu
@@ -106,7 +106,7 @@ class EngineLoader:
         return f"defocus_depth build-engine {self.request.artifact.onnx_path} --flavour {flavour}"
 
     def _opened(self, cached: CachedEngine, precision: Precision) -> TensorRtBackend:
-        backend = TensorRtBackend(self.request, self.maker, open_gpu(), cached)
+        backend = TensorRtBackend(self.request, self.maker, open_gpu(), cached, precision)
         try:
             if cached.verified_on != str(self.gpu):
                 self._verify(backend, precision, cached)
@@ -140,8 +140,6 @@ class EngineLoader:
             raise
         figures = dataclasses.asdict(fidelity)
         self._note(precision, dataclasses.replace(cached, verified_on=str(self.gpu), figures=figures))
-        if kernels := backend.runtime_cache():
-            self.maker.cache.store_notes(*kernel_cache(self.maker, self.gpu), kernels)
 
     def _note(self, precision: Precision, judged: CachedEngine) -> None:
         """Keep the verdict for the next load; a folder that cannot be written to only costs another comparison."""

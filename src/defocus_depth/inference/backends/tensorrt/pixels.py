@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ....types import FloatArray, ImageArray
@@ -10,6 +12,7 @@ from ..base import Preparation
 from .adapter import Library
 from .buffers import Workspace
 from .engine import Engine
+from .kernels import Kernels
 from .pixel_graph import LARGEST_IMAGE, SHAPES
 
 
@@ -20,18 +23,27 @@ def fits(image: ImageArray, preparation: Preparation) -> bool:
     return image.shape[:2] == _input_size(preparation) and all(low <= n <= high for low, n, high in bounds)
 
 
+@dataclass(frozen=True)
+class PixelEngine:
+    """The engine, serialised and trusted, with the kernels that were compiled for it."""
+
+    library: Library
+    serialised: bytes
+    kernels: Kernels
+
+
 class PixelStage:
     """The engine, bound for images of one shape and one preparation; what it is given stays on the device.
 
     Args:
         network: workspace of the network, whose `image` it writes.
-        engine: serialised, trusted.
     """
 
     def __init__(
-        self, library: Library, network: Workspace, engine: bytes, shape: tuple[int, ...], preparation: Preparation
+        self, engine: PixelEngine, network: Workspace, shape: tuple[int, ...], preparation: Preparation
     ) -> None:
         self.made_for = (shape, preparation)
+        self._kernels = engine.kernels
         self._workspace = Workspace(network.gpu, network)
         channels = 3 if len(shape) == 3 else 1
         rows, columns = preparation.geometry.resampling()
@@ -44,7 +56,8 @@ class PixelStage:
         pixels_shape = (1, *shape[:2], channels)
         try:
             shapes = {"pixels": pixels_shape, **{name: values.shape for name, values in constants.items()}}
-            self._engine = Engine(library, self._workspace, engine, shapes)
+            kernels = engine.kernels.content
+            self._engine = Engine(engine.library, self._workspace, engine.serialised, shapes, kernels)
             self._pixels = self._workspace.pinned("pixels", pixels_shape, np.uint8)
             self._upload(constants)
         except BaseException:
@@ -60,10 +73,17 @@ class PixelStage:
         self._workspace.upload("pixels")
         self._engine.enqueue()
 
+    def keep_kernels(self) -> None:
+        """Keep the kernels compiled so far, each time for some shape."""
+        self._kernels.keep(self._engine.runtime_cache())
+
     def close(self) -> None:
         """Free everything but the network's memory; a second time does nothing."""
-        self._engine.close()
-        self._workspace.close()
+        try:
+            self.keep_kernels()
+        finally:
+            self._engine.close()
+            self._workspace.close()
 
     def _upload(self, constants: dict[str, FloatArray]) -> None:
         for name, values in constants.items():
