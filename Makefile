@@ -24,27 +24,33 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 # A sourced ROS is used as it is: its Python packages are seen through the venv, and its cv_bridge wants numpy 1.
 ROS_SOURCED := $(shell test -n "$${ROS_DISTRO:-}" && $(PYTHON) -c "import rclpy" 2>/dev/null && echo yes)
+# TensorRT itself comes with JetPack or NVIDIA's containers, for the system's Python: it is seen through the venv too.
+TENSORRT_FOUND := $(shell $(PYTHON) -c "import sys, importlib.util as find; print('yes' if \
+  sys.prefix == sys.base_prefix and find.find_spec('tensorrt') else '')" 2>/dev/null)
 ifeq ($(ROS_SOURCED),yes)
   ROS_FROM := system
-  VENV_OPTIONS := --system-site-packages
   ROS_EXTRA :=
   NUMPY := "numpy<2"
 else
-  ROS_FROM := $(ROS_WHEELS:ros%=wheels%)
-  VENV_OPTIONS :=
+  ROS_FROM := $(ROS_WHEELS:ros%=wheels%)$(if $(TENSORRT_FOUND),-beside-tensorrt)
   ROS_EXTRA := $(ROS_WHEELS),
   NUMPY :=
 endif
+VENV_OPTIONS := $(if $(ROS_SOURCED)$(TENSORRT_FOUND),--system-site-packages)
+TENSORRT_EXTRA := $(if $(TENSORRT_FOUND),tensorrt,tensorrt-rtx)
 
 MADE := $(VENV)/.made-for-ros-from-$(ROS_FROM)
 RUNTIME := $(VENV)/.installed-runtime
+ON_GPU := $(VENV)/.installed-on-gpu
 DEVELOPMENT := $(VENV)/.installed-development
 # What demo and bench need: the smaller set, unless the larger one is already there.
 INSTALLED := $(if $(wildcard $(DEVELOPMENT)),$(DEVELOPMENT),$(RUNTIME))
+INSTALLED_ON_GPU := $(if $(wildcard $(DEVELOPMENT)),$(DEVELOPMENT),$(ON_GPU))
 METADATA := setup.cfg setup.py pyproject.toml
-# int8 is timed on a copy of the released model with its int8 graph, made once where the tools for it are installed.
-BENCHED := $(VENV)/bench/released.onnx
-BENCH_MODEL := $(if $(wildcard $(DEVELOPMENT)),$(BENCHED))
+# fp16 and int8 are timed on a copy of the released model with graphs for them, made once where the tools are installed;
+# `make test-gpu` makes it as a step of its report, so that a failure is reported too.
+QUANTISED := $(VENV)/quantised/released.onnx
+BENCH_MODEL := $(if $(wildcard $(DEVELOPMENT)),$(QUANTISED))
 
 .PHONY: demo test test-gpu check check-format check-lint check-types check-imports bench clean
 .DEFAULT_GOAL := demo
@@ -56,8 +62,8 @@ demo: $(INSTALLED)
 test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
-test-gpu: $(INSTALLED)
-	@$(BIN)/python benchmarks/gpu_report.py
+test-gpu: $(INSTALLED_ON_GPU)
+	@$(BIN)/python benchmarks/gpu_report.py --quantised $(QUANTISED)
 
 check: check-format check-lint check-types check-imports
 
@@ -77,8 +83,8 @@ bench: $(INSTALLED) $(BENCH_MODEL)
 	$(BIN)/defocus_depth bench $(BENCH_MODEL:%=--model %)
 	$(BIN)/python benchmarks/renderer.py
 
-$(BENCHED): src/defocus_depth/models/released.onnx | $(DEVELOPMENT)
-	$(BIN)/defocus_training quantise --out $@ --precisions int8
+$(QUANTISED): src/defocus_depth/models/released.onnx | $(DEVELOPMENT)
+	$(BIN)/defocus_training quantise --out $@
 
 clean:
 	rm -rf build dist install log demo_output src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -88,6 +94,12 @@ $(RUNTIME): $(METADATA) | $(MADE)
 	@echo "Installing the runtime into $(VENV) (once, a few minutes) ..."
 	$(PIP) install $(NUMPY) -e '.[$(ROS_EXTRA)cpu]'
 	@touch $@
+
+# CUDA 12's bindings work with the drivers of later versions as well, CUDA 13's not with those of earlier ones.
+$(ON_GPU): $(METADATA) | $(MADE)
+	@echo "Installing the runtime, TensorRT's bindings and pytest into $(VENV) (once, a few minutes) ..."
+	$(PIP) install $(NUMPY) -e '.[$(ROS_EXTRA)cpu,$(TENSORRT_EXTRA)]' 'cuda-bindings<13' pytest pytest-timeout
+	@touch $(RUNTIME) $@
 
 $(DEVELOPMENT): $(METADATA) constraints.txt | $(MADE)
 	@echo "Installing the runtime and the development tools into $(VENV) (once, some minutes) ..."

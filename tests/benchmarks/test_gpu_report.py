@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ import gpu_report  # noqa: E402
 from gpu_report import Step  # noqa: E402
 
 PYTHON = [sys.executable, "-c"]
+FLAVOURS = ("tensorrt", "tensorrt_rtx")
 
 
 def test_every_step_is_reported_and_failures_are_counted(capsys: pytest.CaptureFixture[str]):
@@ -26,7 +30,33 @@ def test_every_step_is_reported_and_failures_are_counted(capsys: pytest.CaptureF
     assert failed == 1
     assert "### Good: passed, 0 s\n\n```\nall well\n```" in shown
     assert "### Bad: FAILED (3), " in shown and "### Note: done (3), " in shown
-    assert "2 of 3 steps passed" in shown and "GPU: " in shown and "Versions: defocus_depth 0" in shown
+    assert "2 of 3 steps passed, 1 failed, 0 not run" in shown
+    assert "GPU: " in shown and "Versions: defocus_depth 0" in shown
+
+
+def test_what_could_not_be_run_is_named_and_is_no_success(capsys: pytest.CaptureFixture[str]):
+    idle = Step("Idle", [*PYTHON, "print('3 skipped')"], proof=" passed")
+    bare = Step("Bare", [*PYTHON, "print('run all the same')"], needs=("sys", "no_such_package"))
+    assert gpu_report.report([idle, bare]) == 0
+    shown = capsys.readouterr().out
+    assert "### Idle: not run, nothing for this machine" in shown and "3 skipped" in shown
+    assert "### Bare: not run, needs no_such_package\n" in shown and "run all the same" not in shown
+    assert "0 of 2 steps passed, 0 failed, 2 not run" in shown
+
+
+def test_without_a_gpu_the_report_begins_with_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu_report, "DRIVER", "raise SystemExit('expected an NVIDIA driver')")
+    gpu_report.report([])
+    shown = capsys.readouterr().out
+    assert "**none can be used, what needs one is not tested** (expected an NVIDIA driver)" in shown
+    monkeypatch.setattr(gpu_report, "DRIVER", "print('Orin, 8.7')")
+    gpu_report.report([])
+    assert "CUDA: Orin, 8.7\n" in capsys.readouterr().out
+
+
+def test_the_driver_is_asked_by_the_runtimes_own_code():
+    answer = subprocess.run([*PYTHON, gpu_report.DRIVER], capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 0 or "BackendUnavailableError" in answer.stderr
 
 
 def test_a_step_that_hangs_is_ended_with_its_children_and_what_it_said_is_kept(capsys: pytest.CaptureFixture[str]):
@@ -39,10 +69,24 @@ def test_a_step_that_hangs_is_ended_with_its_children_and_what_it_said_is_kept(c
     assert time.monotonic() - start < 300
 
 
+def quantised(folder: Path, sha256: str | None = None, variants: Sequence[str] = ("f16", "int8")) -> Path:
+    """As much of a copy of the released model as the report looks at."""
+    sidecar = json.loads(gpu_report.RELEASED.with_suffix(".json").read_text(encoding="utf-8"))
+    sidecar |= {"variants": dict.fromkeys(variants, {})} | ({"sha256": sha256} if sha256 else {})
+    path = folder / "released.onnx"
+    path.with_suffix(".json").write_text(json.dumps(sidecar), encoding="utf-8")
+    return path
+
+
+def model_given_to(step: Step) -> str:
+    return step.command[step.command.index("env") + 1].partition("=")[2]
+
+
 def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
-    commands = {step.title: step.command for step in gpu_report.steps(tmp_path)}
-    assert "gpu or tensorrt" in commands["Tests"]
-    asked = {name for title in ("gsplat parity", "Tests") for name in commands[title]}
+    commands = {step.title: step.command for step in gpu_report.steps(tmp_path, quantised(tmp_path))}
+    tests = [title for title, command in commands.items() if "pytest" in command]
+    assert all("gpu or tensorrt" in commands[title] for title in tests)
+    asked = {name for title in tests for name in commands[title]}
     assert {
         "tests/training/splatting/test_gsplat_engine.py",
         "tests/inference/backends/tensorrt/test_on_device.py",
@@ -56,16 +100,50 @@ def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
     assert commands["Renderer"][1].endswith("benchmarks/renderer.py")
 
 
+def test_each_precision_is_gated_and_timed_on_the_quantised_copy(tmp_path: Path):
+    copy = quantised(tmp_path)
+    steps = {step.title: step for step in gpu_report.steps(tmp_path, copy)}
+    assert "fp16 and int8 graphs" not in steps  # they are there
+    assert model_given_to(steps["Tests"]) == str(copy) and str(copy) in steps["Engines"].command
+    timed = steps["Timings"].command
+    assert timed[timed.index("--model") + 1] == str(copy)
+    precisions = ("f32", "f16", "int8")
+    assert {f"{flavour}:{precision}" for flavour in FLAVOURS for precision in precisions} <= set(timed)
+
+
+def test_the_tests_on_the_device_read_the_model_they_are_given():
+    on_device = ROOT / "tests" / "inference" / "backends" / "tensorrt" / "test_on_device.py"
+    assert f'os.environ.get("{gpu_report.TESTED_MODEL}")' in on_device.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("copy", [{"sha256": "of another release"}, {"variants": ["f16"]}])
+def test_a_copy_that_is_old_or_incomplete_is_made_anew(copy: dict[str, Any], tmp_path: Path):
+    path = quantised(tmp_path, **copy)
+    steps = gpu_report.steps(tmp_path, path)
+    making = next(step for step in steps if step.title == "fp16 and int8 graphs")
+    assert making.command[-3:] == ["quantise", "--out", str(path)]
+    quantised(tmp_path)  # as that command does
+    assert model_given_to(next(steps)) == str(path)
+
+
+def test_where_no_copy_can_be_made_the_released_model_is_tested(tmp_path: Path):
+    steps = {step.title: step for step in gpu_report.steps(tmp_path, tmp_path / "none" / "released.onnx")}
+    assert steps["fp16 and int8 graphs"].needs == ("onnx", "onnxruntime")
+    assert model_given_to(steps["Tests"]) == str(gpu_report.RELEASED) in steps["Engines"].command
+
+
 def test_without_torch_and_pytest_what_a_robot_has_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gpu_report, "find_spec", lambda name: None)
-    assert [step.title for step in gpu_report.steps(tmp_path)] == ["Engines", "Timings", "Backends"]
+    run = [step.title for step in gpu_report.steps(tmp_path, quantised(tmp_path)) if not step.missing]
+    assert run == ["Engines", "Timings", "Backends"]
 
 
-def test_where_torch_is_missing_no_test_that_imports_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_where_torch_is_missing_no_test_that_imports_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gpu_report, "find_spec", lambda name: None if name == "torch" else object())
-    commands = {step.title: step.command for step in gpu_report.steps(tmp_path)}
-    assert "gsplat parity" not in commands and "Renderer" not in commands
-    assert not any("tests/training" in name for name in commands["Tests"])
+    steps = [step for step in gpu_report.steps(tmp_path, quantised(tmp_path)) if not step.missing]
+    assert {"gsplat parity", "Renderer", "Timings, torch"}.isdisjoint(step.title for step in steps)
+    assert "Tests" in {step.title for step in steps}
+    assert not any(argument.startswith("tests/training") for step in steps for argument in step.command)
 
 
 @pytest.mark.parametrize("cuda", ["cu12", "cu13"])
@@ -100,7 +178,7 @@ def test_an_interrupted_report_leaves_nothing_running(tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
-    monkeypatch.setattr(gpu_report, "NVIDIA_SMI", ["no such program"])
+    monkeypatch.setattr(gpu_report, "_gpu", lambda: "none")
     with pytest.raises(KeyboardInterrupt):
         gpu_report.report([Step("Sleeps", [*PYTHON, child])])
     with pytest.raises(ProcessLookupError):
