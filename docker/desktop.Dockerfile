@@ -25,7 +25,8 @@ RUN python3 -m venv --system-site-packages /opt/defocus_depth \
 # `ros2 run` and `ros2 launch` look for executables in lib/<package>.
 RUN mkdir -p /opt/defocus_depth/lib/defocus_depth \
  && ln -s -t /opt/defocus_depth/lib/defocus_depth \
-      ../../bin/defocus_depth ../../bin/depth_node ../../bin/simulated_camera
+      ../../bin/defocus_depth ../../bin/capture_node ../../bin/depth_node ../../bin/lens_state_node \
+      ../../bin/simulated_camera
 
 FROM ros
 LABEL org.opencontainers.image.title="defocus_depth" org.opencontainers.image.licenses="Apache-2.0"
