@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from touched_members import Bindings, Follower, Renamer, Touch
 
 from defocus_depth.inference.backends import tensorrt
 from defocus_depth.inference.backends.tensorrt.surface import (
@@ -22,43 +24,34 @@ from defocus_depth.inference.backends.tensorrt.surface import (
 
 FOLDER = Path(tensorrt.__file__).parent
 TENSORRT_LISTS: tuple[Members, ...] = (BUILD, RUN, RTX_ONLY, TENSORRT_10_ONLY)
+LISTED: list[Touch] = [entry for members in TENSORRT_LISTS for entry in members.items()]
 TENSORRT_FILES = ("adapter", "builder", "engine")  # no other file is handed an object of the library
-# Names that TensorRT has too, on objects that are not its own in these files.
-OURS = {"__init__", "append", "clear", "engine", "itemsize", "pop", "trt", "version"}
+MODULE_COMES_IN = ["_library.trt"]
+# Attributes of what is not the library's, which has members of these names too.
+OURS = {
+    "dtype.itemsize",
+    "flavour.name",
+    "gpu.name",
+    "library.problems.clear",
+    "np.dtype",
+    "problems.append",
+    "self._steps.pop",
+}
 
 
-def touched(*files: str) -> set[str]:
-    """Every attribute that is read, set, defined in a subclass, or looked for by name."""
-    names = set()
-    for file in files:
-        for node in ast.walk(ast.parse((FOLDER / f"{file}.py").read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute):
-                names.add(node.attr)
-            elif isinstance(node, ast.ClassDef) and node.bases:
-                names |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
-                names |= {
-                    arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
-                }
-    return names
+def sources() -> dict[str, ast.Module]:
+    return {file: ast.parse((FOLDER / f"{file}.py").read_text(encoding="utf-8")) for file in TENSORRT_FILES}
 
 
-def parts(members: Members) -> set[str]:
-    return {part for name in members for part in name.split(".")}
+def followed(rtx: Any, changed: Mapping[str, ast.Module] | None = None) -> Follower:
+    """The library followed through the code, or through changed code."""
+    return Follower(Bindings(rtx), changed or sources(), MODULE_COMES_IN)
 
 
 def members_of(module: Any) -> set[str]:
     """Names in a binding's module and in each of its classes."""
     classes = [value for value in vars(module).values() if inspect.isclass(value)]
     return set(dir(module)) | {name for found in classes for name in vars(found)}
-
-
-def unlisted(code: set[str], library: set[str], lists: tuple[Members, ...]) -> set[str]:
-    return (code & library) - set().union(*map(parts, lists)) - OURS
-
-
-def unused(code: set[str], lists: tuple[Members, ...]) -> set[str]:
-    return {name for members in lists for name in members if name.split(".")[-1] not in code}
 
 
 @pytest.fixture(scope="module")
@@ -76,33 +69,40 @@ def driver() -> Any:
     return pytest.importorskip("cuda.bindings.driver")
 
 
-def test_what_the_code_touches_of_tensorrt_is_listed(rtx: Any):
-    assert unlisted(touched(*TENSORRT_FILES), members_of(rtx), TENSORRT_LISTS) == set()
+def test_what_the_code_touches_of_tensorrt_is_what_is_listed(rtx: Any):
+    found = followed(rtx)
+    assert set(found.touches) == set(LISTED)
+    lost = {text for text in found.unknown if text.rpartition(".")[2] in members_of(rtx)}
+    assert lost == OURS, "could be the library's, and was not followed"
 
 
-def test_what_is_listed_of_tensorrt_the_code_touches():
-    assert unused(touched(*TENSORRT_FILES), TENSORRT_LISTS) == set()
+def test_each_entry_struck_from_the_lists_is_noticed(rtx: Any):
+    code = set(followed(rtx).touches)
+    for index, entry in enumerate(LISTED):
+        assert code != {*LISTED[:index], *LISTED[index + 1 :]}, entry
+
+
+def test_each_member_struck_from_the_code_is_noticed(rtx: Any):
+    touches = followed(rtx).touches
+    for entry in LISTED:
+        changed = sources()
+        for file, tree in changed.items():
+            Renamer(file, touches[entry]).visit(tree)
+        assert set(followed(rtx, changed).touches) != set(LISTED), entry
+
+
+def test_what_no_binding_has_is_found_in_the_code_all_the_same(rtx: Any):
+    changed = sources()
+    changed["builder"] = ast.parse(
+        ast.unparse(changed["builder"]).replace("builder.create_network(", "builder.create_web(")
+    )
+    assert ("Builder.create_web", 1) in followed(rtx, changed).touches
 
 
 def test_only_these_files_touch_tensorrt():
     others = {path.stem for path in FOLDER.glob("*.py")} - {*TENSORRT_FILES, "surface", "__init__"}
     for file in others:
         assert "library.trt" not in (FOLDER / f"{file}.py").read_text(encoding="utf-8"), file
-
-
-@pytest.mark.parametrize("missing", ["IExecutionContext.execute_async_v3", "Builder", "RTX", "OnnxParser.num_errors"])
-def test_a_name_struck_from_the_list_is_noticed(missing: str, rtx: Any):
-    if missing == "RTX":
-        lists = (BUILD, RUN, TENSORRT_10_ONLY)
-    else:
-        lists = tuple({name: n for name, n in members.items() if missing not in name} for members in TENSORRT_LISTS)
-    assert unlisted(touched(*TENSORRT_FILES), members_of(rtx), lists) != set()
-
-
-@pytest.mark.parametrize("name", [name for members in TENSORRT_LISTS for name in members])
-def test_a_name_struck_from_the_code_is_noticed(name: str):
-    code = touched(*TENSORRT_FILES) - {name.split(".")[-1]}
-    assert name in unused(code, TENSORRT_LISTS)
 
 
 @pytest.mark.parametrize("name", [*BUILD, *RUN, *RTX_ONLY])
@@ -129,9 +129,16 @@ def test_the_lean_runtime_lacks_what_is_listed_as_for_rtx_only(lean: Any):
     assert {name for name in RTX_ONLY if there(name)} == shared
 
 
-def test_what_the_code_touches_of_cuda_is_listed(driver: Any):
-    code = {name for name in touched("device") if re.match(r"cu[A-Z]|CU", name)}
-    assert code == parts(CUDA_DRIVER)
+def parts(members: Members) -> set[str]:
+    return {part for name in members for part in name.split(".")}
+
+
+def test_what_the_code_touches_of_cuda_is_what_is_listed(driver: Any):
+    tree = ast.parse((FOLDER / "device.py").read_text(encoding="utf-8"))
+    code = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert {name for name in code if re.match(r"cu[A-Z]|CU", name)} == parts(CUDA_DRIVER)
+    for name in CUDA_DRIVER:
+        assert parts(CUDA_DRIVER) != parts({other: None for other in CUDA_DRIVER if other != name}), name
 
 
 @pytest.mark.parametrize("name", CUDA_DRIVER)
