@@ -91,9 +91,12 @@ class TensorRtBackend:
 
     def close(self) -> None:
         """See `Backend.close`."""
+        if not self._is_open:
+            return
         self._is_open = False
         self._close_pixels()
         try:
+            self._gpu.activate()
             self._kernels.keep(self._engine.runtime_cache())
         finally:
             self._stack.close()

@@ -75,6 +75,7 @@ class PixelStage:
 
     def keep_kernels(self) -> None:
         """Keep the kernels compiled so far, each time for some shape."""
+        self._workspace.gpu.activate()
         self._kernels.keep(self._engine.runtime_cache())
 
     def close(self) -> None:
