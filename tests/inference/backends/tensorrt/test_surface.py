@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shutil
 from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from binding_signatures import argument_counts, lacking_without_libraries, require, resolve
 from touched_members import Bindings, Follower, Renamer, Touch
 
 from defocus_depth.inference.backends import tensorrt
@@ -117,6 +121,20 @@ def test_the_lean_runtime_of_tensorrt_has_it(name: str, lean: Any):
     require(lean, name, RUN[name])
 
 
+def test_tensorrts_own_bindings_have_it_and_its_builder(tmp_path: Path):
+    """Without its libraries, which PyPI does not have."""
+    spec = find_spec("tensorrt_bindings")
+    if spec is None or spec.origin is None or shutil.which("cc") is None:
+        pytest.skip("needs the package tensorrt_cu12_bindings and a C compiler")
+    bindings, major = Path(spec.origin).with_name("tensorrt.so"), int(version("tensorrt_cu12_bindings").split(".")[0])
+    # What is not in the shared object is added by the package, in Python.
+    listed = {name: count for name, count in (BUILD | RUN).items() if name not in ("__version__", "nptype")}
+    assert lacking_without_libraries(bindings, major, listed, tmp_path) == []
+    struck = {**listed, "Builder.create_web": 1, "Builder.create_network": 7}
+    found = lacking_without_libraries(bindings, major, struck, tmp_path)
+    assert [text.partition(":")[0] for text in found] == ["Builder.create_network", "Builder.create_web"]
+
+
 def test_the_lean_runtime_lacks_what_is_listed_as_for_rtx_only(lean: Any):
     def there(name: str) -> bool:
         try:
@@ -148,40 +166,6 @@ def test_cuda_python_has_it(name: str, driver: Any):
         signature = (found.__doc__ or "").splitlines()[0]
         assert re.fullmatch(rf"{name}\((.*)\)", signature), signature
         assert len(signature.split(",")) == count, signature
-
-
-def resolve(module: Any, name: str) -> Any:
-    found = module
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def require(module: Any, name: str, count: int | None) -> None:
-    """The name is there, and one of its overloads takes `count` positional arguments."""
-    found = resolve(module, name)
-    if count is None:
-        return
-    target = found.__init__ if inspect.isclass(found) else found
-    if (module.__name__, name) in NOT_BOUND:
-        assert len(inspect.signature(target).parameters) >= count
-        return
-    takes = [range(low, high + 1) for low, high in argument_counts(target.__doc__ or "")]
-    assert any(count in each for each in takes), f"{name}: {count} arguments, takes {takes}: {target.__doc__}"
-
-
-NOT_BOUND = {("tensorrt_rtx", "nptype"), ("tensorrt_lean_bindings", "nptype")}  # written in Python
-
-
-def argument_counts(docstring: str) -> list[tuple[int, int]]:
-    """(fewest, most) positional arguments of each overload, by the signatures that pybind11 puts first."""
-    counts = []
-    for signature in re.findall(r"^(?:\d+\. )?\w+\((.*?)\)(?: ->.*)?$", docstring, re.MULTILINE):
-        if signature.startswith("*args"):
-            continue
-        given = [argument for argument in re.split(r",\s*(?=\w+:)", signature) if not argument.startswith("self")]
-        counts.append((sum("=" not in argument for argument in given), len(given)))
-    return counts
 
 
 def test_signatures_are_read_as_pybind11_writes_them():

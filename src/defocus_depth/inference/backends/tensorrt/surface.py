@@ -40,8 +40,8 @@ BUILD: Members = {
     "OnnxParser.num_errors": None,
     "OnnxParser.parse": 1,
 }
-"""What building an engine touches, in both flavours. Compared with the bindings of TensorRT for RTX only: PyPI has none
-of TensorRT's own builder that could be imported without its libraries."""
+"""What building an engine touches, in both flavours. Of TensorRT's own builder the tests have the bindings only, and no
+library that could be called."""
 
 RUN: Members = {
     "ICudaEngine.create_execution_context": 0,
