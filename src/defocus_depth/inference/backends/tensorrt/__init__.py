@@ -1,8 +1,9 @@
 """TensorRT: the backend on NVIDIA GPUs, for TensorRT 10 and 11 and for TensorRT for RTX.
 
-`adapter` names what differs between the flavours, `builder` makes engines, `cache` keeps them, `gate` compares them
-with the CPU, `engine` runs them in `buffers` on the memory of `device`, `backend` puts these together, and `loading`
-chooses. `surface` lists every attribute of the libraries that is used.
+`adapter` names what differs between the flavours, `builder` makes engines, `cache` keeps them and `kernels` what is
+compiled for them, `engine` runs them in `buffers` on the memory of `device`, `backend` puts these together, `loading`
+chooses by comparison with the CPU, and `ahead` builds beforehand. `surface` lists every attribute of the libraries that
+is used.
 """
 
 from __future__ import annotations
