@@ -123,6 +123,7 @@ def test_stacks_that_are_there_are_not_captured_again(folder: Path, tmp_path: Pa
     ("arguments", "message"),
     [
         (["--out", "l.yaml"], "expected either --target-distances-m D D … or --chart-views N"),
+        (["--out", "l.yaml", "--target-distances-m", "1"], "expected 2 or more distances or chart views, got 1"),
         (["--target-distances-m", "1"], "--out: expected the lens YAML to write"),
         (["--out", "l.yaml", "--chart-views", "3"], "expected a real camera"),
         (["--out", "l.yaml", "--stacks", "{stacks}", "--target-distances-m", "1", "2"], "one for each of 3 stacks"),

@@ -32,8 +32,13 @@ def test_a_pool_keeps_its_first_shards_for_validation(pool_folder: Path) -> None
 
 
 def test_a_pool_with_too_few_shards_is_refused(pool_folder: Path) -> None:
-    with pytest.raises(ConfigError, match="expected more than 3 shards, got 0"):
-        PoolSource(pool_folder, 3).random_shard(np.random.default_rng(0))
+    for held_out_shards in (3, 4):
+        source = PoolSource(pool_folder, held_out_shards)
+        expected = f"expected more shards than the {held_out_shards} held out .*, got 3"
+        with pytest.raises(ConfigError, match=expected):
+            source.random_shard(np.random.default_rng(0))
+        with pytest.raises(ConfigError, match=expected):  # before data processes start: theirs come with a traceback
+            source.held_out()
 
 
 def test_a_stream_makes_new_stacks_and_forgets_the_oldest(monkeypatch) -> None:

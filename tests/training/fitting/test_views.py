@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from defocus_depth.errors import StackError
-from defocus_depth.stacks import read_stack, write_stack
+from defocus_depth.stacks import load_image, read_stack, write_stack
 from defocus_depth.types import CameraIntrinsics, FocalStack, Frame
 from defocus_training.fitting.capture import read_capture, reduced
 from defocus_training.fitting.views import measured_noise
@@ -52,3 +52,12 @@ def test_one_frame_is_not_enough(simulated: Simulated, tmp_path) -> None:
     write_stack(tmp_path / "one", meta, [np.zeros((stack.camera.height, stack.camera.width, 3), np.uint8)])
     with pytest.raises(StackError, match="frames: expected at least 2 to fit, got 1"):
         read_capture(tmp_path / "one")
+
+
+def test_one_focus_tells_nothing_of_depth(simulated: Simulated, tmp_path) -> None:
+    stack = read_stack(simulated.path)
+    same = [dataclasses.replace(frame, focus_distance_m=0.5) for frame in stack.frames]
+    meta = dataclasses.replace(stack, frames=same, ground_truth_depth=None)
+    write_stack(tmp_path / "same", meta, [load_image(stack, index) for index in range(len(same))])
+    with pytest.raises(StackError, match="frames: expected at least 2 different foci to fit, got one"):
+        read_capture(tmp_path / "same")

@@ -95,6 +95,8 @@ def _check(options: Options) -> None:
         raise ConfigError("--out: expected the lens YAML to write (or --make-chart FILE.pdf), got nothing")
     if bool(options.target_distances_m) == bool(options.chart_views) and options.stacks is None:
         raise ConfigError("targets: expected either --target-distances-m D D … or --chart-views N")
+    if len(options.target_distances_m) == 1 or options.chart_views == 1:
+        raise ConfigError("targets: expected 2 or more distances or chart views, got 1")
     if options.chart_views and options.driver == "simulated":
         raise ConfigError("--chart-views: expected a real camera; the simulated one has --target-distances-m")
 

@@ -105,6 +105,19 @@ def shard_paths(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.npz"))
 
 
+def split_shards(folder: Path, held_out_shards: int) -> tuple[list[Path], list[Path]]:
+    """The first shards, which are held out, and the others, which are trained on.
+
+    Raises:
+        ConfigError: there are no others.
+    """
+    paths = shard_paths(folder)
+    if len(paths) <= held_out_shards:
+        expected = f"more shards than the {held_out_shards} held out (held_out_shards)"
+        raise ConfigError(f"pool {folder}: expected {expected}, got {len(paths)}")
+    return paths[:held_out_shards], paths[held_out_shards:]
+
+
 def fill_pool(
     folder: Path, shards: range, options: ProceduralOptions, photos: Sequence[Texture], stacks_per_shard: int = 64
 ):

@@ -10,9 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from defocus_depth.errors import ConfigError
-
-from .pool import Shard, load_photos, make_shard, read_shard, shard_paths
+from .pool import Shard, load_photos, make_shard, read_shard, split_shards
 from .procedural import ProceduralOptions
 from .torch_blur import fastest_renderer
 
@@ -57,14 +55,17 @@ class PoolSource:
         return self._shards[list(self._shards)[rng.integers(len(self._shards))]]
 
     def held_out(self) -> list[Shard]:
-        """The pool's first shards."""
-        return [read_shard(path) for path in shard_paths(self.folder)[: self.held_out_shards]]
+        """The pool's first shards.
+
+        Raises:
+            ConfigError: the pool has no others, so that nothing would be left to train on.
+        """
+        held_out, _ = split_shards(self.folder, self.held_out_shards)
+        return [read_shard(path) for path in held_out]
 
     def _take_new_shards(self) -> None:
-        paths = shard_paths(self.folder)[self.held_out_shards :]
-        if not paths:
-            raise ConfigError(f"pool {self.folder}: expected more than {self.held_out_shards} shards, got {len(paths)}")
-        self._shards.update((path, read_shard(path)) for path in paths if path not in self._shards)
+        _, trained_on = split_shards(self.folder, self.held_out_shards)
+        self._shards.update((path, read_shard(path)) for path in trained_on if path not in self._shards)
 
 
 @dataclass(frozen=True)

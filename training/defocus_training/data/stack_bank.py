@@ -12,7 +12,7 @@ from torch import Tensor
 from defocus_depth.errors import ConfigError
 
 from .crops import Supervision, nearest_taught_px, usable_frames
-from .pool import Shard, read_shard, shard_paths
+from .pool import Shard, read_shard, shard_paths, split_shards
 
 MOST_AT_ONCE = 8
 """Shards taken in by one look for new ones: training waits while they are copied."""
@@ -42,11 +42,9 @@ class StackBank:
         self._capacity, self._device = capacity, device
         self._seen: set[Path] = set()
         self._next = 0
+        split_shards(folder, held_out_shards)  # refuses a pool that leaves nothing to train on
         while self.take_new_shards():
             pass
-        if not self.count:
-            found = len(shard_paths(folder))
-            raise ConfigError(f"pool {folder}: expected more than {held_out_shards} shards, got {found}")
 
     @property
     def target_px(self) -> Float[Tensor, "s n n"]:

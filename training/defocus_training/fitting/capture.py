@@ -16,6 +16,8 @@ from defocus_depth.types import FloatArray, FocalStack
 from .views import FloatVector
 
 FEWEST_FRAMES = 2
+FOCUS_DIGITS = 6
+"""Decimals of the focus (dpt, or the coordinate) to which two foci are the same."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read_capture(path: Path) -> Capture:
     """The stack in folder `path`.
 
     Raises:
-        StackError, ImageError, OpticsError: as `stacks.read_stack` and `load_image`; or too few frames, or no lens.
+        StackError, ImageError, OpticsError: as `stacks.read_stack` and `load_image`; or too few frames or foci, or no lens.
     """
     stack = read_stack(path)
     if len(stack.frames) < FEWEST_FRAMES:
@@ -50,6 +52,8 @@ def read_capture(path: Path) -> Capture:
     exposure = _relative_exposure(stack)
     frames = np.stack([_radiance(stack, index) / exposure[index] for index in range(len(stack.frames))])
     focus, gain = _optics(stack)
+    if len(set(focus.round(FOCUS_DIGITS))) < FEWEST_FRAMES:
+        raise StackError(f"{path}: frames: expected at least {FEWEST_FRAMES} different foci to fit, got one")
     return Capture(stack, frames.astype(np.float32), 1 / exposure, focus, gain)
 
 

@@ -60,8 +60,9 @@ def depth_from_focus(
     """
     config = config or DepthFromFocusConfig()
     if len(images) != len(focus_dpt) or len(np.unique(focus_dpt)) < 2:
+        at = ", ".join(f"{dpt:g}" for dpt in focus_dpt)
         raise ConfigError(
-            f"dff_sml: expected frames at 2 or more focus distances, got {len(images)} frames at {list(focus_dpt)} dpt"
+            f"dff_sml: expected frames at 2 or more focus distances, got {len(images)} frames at {at} dpt"
         )
     foci, first = np.unique(focus_dpt, return_index=True)
     measures = np.stack([focus_measure(images[index], config) for index in first])
