@@ -149,6 +149,36 @@ def test_the_recording_with_our_topics(bag: Path, lens: Path, tiny_model: Path, 
         assert "/evaluation/depth/image" in {topic.name for topic in written.topics}
 
 
+def test_the_recording_is_never_written_to(bag: Path, lens: Path, tiny_model: Path, tmp_path: Path, capsys) -> None:
+    (storage,) = bag.glob("*.mcap")
+    (tmp_path / "link.mcap").symlink_to(storage)
+    before = {path: path.read_bytes() for path in bag.iterdir()}
+    for recording, out in (
+        (bag, bag),
+        (storage, storage),
+        (storage, bag),
+        (bag, bag / "o.mcap"),
+        (storage, "link.mcap"),
+    ):
+        arguments = ("--model", tiny_model, "--out-bag", tmp_path / out, "--overwrite")
+        assert evaluate_bag(recording, lens, *ALL_TOPICS, *arguments) == 2
+        assert "expected a place outside the recording, got one in the place of" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in bag.iterdir()} == before
+
+
+def test_a_bag_that_exists_is_replaced_only_when_asked(
+    bag: Path, lens: Path, tiny_model: Path, tmp_path: Path, capsys
+) -> None:
+    out = tmp_path / "out.mcap"
+    out.write_text("precious")
+    arguments = (*ALL_TOPICS, "--model", tiny_model, "--out-bag", out)
+    assert evaluate_bag(bag, lens, *arguments) == 2 and out.read_text() == "precious"
+    assert "out.mcap: expected the name of a new bag (or --overwrite)" in capsys.readouterr().err
+    assert evaluate_bag(bag, lens, *arguments, "--overwrite") == 0
+    with open_bag(out) as written:
+        assert {topic.name for topic in written.topics} > OURS
+
+
 def test_defocus_is_rendered_into_a_sharp_recording_and_the_report_says_so(
     lens: Path, tmp_path: Path, tiny_model: Path, capsys
 ) -> None:

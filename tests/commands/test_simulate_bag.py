@@ -36,6 +36,14 @@ def test_a_recording_is_the_same_when_made_again_and_can_be_evaluated(tmp_path: 
     assert figures["n"] == 3 and 0 < figures["abs_rel"] < 5 and figures["per_stack"][0]["left_out"] == {}
 
 
+def test_a_bag_that_exists_is_replaced_only_when_asked(tmp_path: Path, capsys) -> None:
+    bag = tmp_path / "tour.mcap"
+    bag.write_text("precious")
+    assert command("simulate-bag", bag, "--frames", 1, *SMALL) == 2 and bag.read_text() == "precious"
+    assert "tour.mcap: expected the name of a new bag (or --overwrite)" in capsys.readouterr().err
+    assert command("simulate-bag", bag, "--frames", 1, *SMALL, "--overwrite") == 0 and bag.stat().st_size > 1000
+
+
 def test_sweeps_of_static_views_serve_depth_from_focus(tmp_path: Path) -> None:
     bag, foci_m = tmp_path / "sweeps", (0.35, 0.6, 1.0, 2.0, 4.0)
     assert command("simulate-bag", bag, "--frames", 10, *SMALL, "--focus-distances-m", *foci_m) == 0

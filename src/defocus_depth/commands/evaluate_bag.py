@@ -59,18 +59,21 @@ class Options:
     """Write a report with pictures into this folder."""
     out_bag: Path | None = None
     """Write the recording with our topics added to this .mcap file or folder."""
+    overwrite: bool = False
+    """Replace the bag that --out-bag names; never the recording itself."""
 
 
 def run(options: Options) -> int:
     """Evaluate, print the table, write JSON, report and bag."""
     rendered = options.recorded.render_defocus
     with ExitStack() as stack:
+        # First of all: a name that is taken is told before minutes of reading.
+        out_bag = _out_bag(options, stack)
         progress = stack.enter_context(progress_bar())
         samples = bag_samples(options.bag, options.recorded, options.lens, progress, rendered)
         method = LoadedMethod(MethodChoice(options.method, options.model, options.backend, options.estimator))
         predict = method.for_bag(samples)
         report = Report(options.report) if options.report else None
-        out_bag = stack.enter_context(output_bag(options.out_bag, options.bag)) if options.out_bag else None
         if out_bag:
             samples.relay = out_bag.relay
         evaluation = BagEvaluation(samples, method, predict, options.min_confidence, _on_frame(report, out_bag))
@@ -91,6 +94,12 @@ def run(options: Options) -> int:
     if report:
         console.print(f"report: {report.finish(_head(options, samples, notes), figures)}")
     return EXIT_OK
+
+
+def _out_bag(options: Options, stack: ExitStack) -> OutputBag | None:
+    if options.out_bag is None:
+        return None
+    return stack.enter_context(output_bag(options.out_bag, options.bag, options.overwrite))
 
 
 def progress_bar() -> Progress:

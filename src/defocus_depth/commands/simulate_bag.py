@@ -21,6 +21,8 @@ class Options:
 
     out: Positional[Path]
     """Bag to write: a single .mcap file, or a rosbag2 folder for any other name."""
+    overwrite: bool = False
+    """Replace the bag that is there."""
     frames: int = SimulatedRecording.frames
     """Images."""
     rate_hz: float = SimulatedRecording.rate_hz
@@ -53,7 +55,7 @@ def run(options: Options) -> int:
     recording = SimulatedRecording(options.frames, options.rate_hz, options.focus_distances_m, tour)
     with progress_bar() as bar:
         task = bar.add_task("recording", total=options.frames)
-        record_simulation(options.out, recording, lambda done, all: bar.update(task, completed=done))
+        record_simulation(options.out, recording, lambda done, all: bar.update(task, completed=done), options.overwrite)
     Console(soft_wrap=True).print(f"{options.frames} images in {options.out}: {', '.join(TOPIC_TYPES)}")
     write_json(options.json, {"frames": options.frames, "rate_hz": options.rate_hz, "topics": dict(TOPIC_TYPES)})
     return EXIT_OK

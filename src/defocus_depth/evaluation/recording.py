@@ -24,7 +24,7 @@ def write_mcap(path: Path, types: Mapping[str, str], messages: Sequence[Recorded
     Raises:
         ConfigError: the file cannot be written.
     """
-    with new_bag(path) as bag:
+    with new_bag(path, overwrite=True) as bag:
         for name, kind in types.items():
             bag.add_topic(RecordedTopic(name, kind))
         for message in sorted(messages, key=lambda message: message.time_ns):

@@ -22,7 +22,7 @@ def messages(count: int) -> list[RecordedMessage]:
 @pytest.mark.parametrize("name", ["new/words.mcap", "new/words"])
 def test_a_single_file_or_a_folder(tmp_path, name) -> None:
     for count in (3, 5):  # the second replaces the first
-        with new_bag(tmp_path / name) as bag:
+        with new_bag(tmp_path / name, overwrite=count == 5) as bag:
             bag.add_topic(RecordedTopic("/words", STRING))
             for message in messages(count):
                 bag.write(message)
@@ -35,7 +35,7 @@ def test_a_single_file_or_a_folder(tmp_path, name) -> None:
 def test_after_an_error_the_old_bag_is_still_there(tmp_path) -> None:
     path = tmp_path / "words.mcap"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), new_bag(path) as bag:
+    with pytest.raises(ZeroDivisionError), new_bag(path, overwrite=True) as bag:
         bag.add_topic(RecordedTopic("/words", STRING))
         raise ZeroDivisionError
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
@@ -55,5 +55,35 @@ def test_types_of_the_users_own_keep_their_definition(tmp_path) -> None:
 def test_a_folder_that_is_no_bag_is_not_replaced(tmp_path) -> None:
     (tmp_path / "precious").mkdir()
     with pytest.raises(ConfigError, match="precious: expected a new bag or one to replace, got a folder that is none"):
-        with new_bag(tmp_path / "precious"):
+        with new_bag(tmp_path / "precious", overwrite=True):
+            pass
+
+
+@pytest.mark.parametrize("name", ["words.mcap", "words"])
+def test_nothing_is_replaced_unasked(tmp_path, name) -> None:
+    with new_bag(tmp_path / name) as bag:
+        bag.add_topic(RecordedTopic("/words", STRING))
+        bag.write(messages(1)[0])
+    with pytest.raises(ConfigError, match=r"expected the name of a new bag \(or --overwrite\), got one that exists"):
+        with new_bag(tmp_path / name):
+            pass
+    with open_bag(tmp_path / name) as bag:
+        assert list(bag.messages(["/words"])) == messages(1)
+
+
+def test_what_lies_beside_a_bag_in_its_folder_is_never_deleted(tmp_path) -> None:
+    path = tmp_path / "words"
+    with new_bag(path) as bag:
+        bag.add_topic(RecordedTopic("/words", STRING))
+    (path / "notes.txt").write_text("precious")
+    with pytest.raises(ConfigError, match="expected a folder with nothing but a bag to replace, got .'notes.txt'. in"):
+        with new_bag(path, overwrite=True):
+            pass
+    assert (path / "notes.txt").read_text() == "precious"
+
+
+def test_a_file_that_is_no_bag_is_not_replaced_by_a_folder(tmp_path) -> None:
+    (tmp_path / "words.db3").write_text("precious")
+    with pytest.raises(ConfigError, match="expected a new bag or one to replace, got a file that is no .mcap"):
+        with new_bag(tmp_path / "words.db3", overwrite=True):
             pass

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ConfigError
 from ..dataset import Sample
 from ..methods import Prediction
 from .reader import RecordedMessage, RecordedTopic, is_converted, open_bag
@@ -62,17 +63,25 @@ class OutputBag:
 
 
 @contextmanager
-def output_bag(path: Path, recording: Path) -> Iterator[OutputBag]:
+def output_bag(path: Path, recording: Path, overwrite: bool = False) -> Iterator[OutputBag]:
     """Open a bag (see `new_bag`) for a recording and our topics.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: it cannot be written, or (also with `overwrite`) it would be in the recording's place.
         BagError: the recording cannot be read.
     """
+    _check_apart(path, recording)
     with open_bag(recording) as bag:
         topics, is_ros1 = bag.topics, bag.is_ros1
-    with new_bag(path) as writer:
+    with new_bag(path, overwrite) as writer:
         yield OutputBag(writer, topics, is_ros1)
+
+
+def _check_apart(path: Path, recording: Path) -> None:
+    """A recording cannot be made again: neither it nor the folder that it is in is replaced, nor anything put into it."""
+    out, source = path.resolve(), recording.resolve()
+    if out == source or out in source.parents or source in out.parents:
+        raise ConfigError(f"{path}: expected a place outside the recording, got one in the place of {recording}")
 
 
 def _obstacle(topic: RecordedTopic, is_ros1: bool) -> str:

@@ -23,7 +23,7 @@ from ...errors import BagError
 
 DEFAULT_DEPTH = 10
 _ROS1_SUFFIX = ".bag"
-_STORAGE_SUFFIXES = (".mcap", ".db3")
+STORAGE_SUFFIXES = (".mcap", ".db3")
 _RENAMED = {"tf/msg/tfMessage": "tf2_msgs/msg/TFMessage"}
 # What rosbags says of the commonest ways to break a bag, and what helps.
 _REMEDIES = {
@@ -142,7 +142,7 @@ def _storage(path: Path) -> Path:
     """What to give the reader: of a folder without metadata.yaml its only storage file."""
     if not path.is_dir() or (path / "metadata.yaml").exists():
         return path
-    files = sorted(file for file in path.iterdir() if file.suffix in _STORAGE_SUFFIXES)
+    files = sorted(file for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES)
     if len(files) != 1:
         raise BagError(
             f"{path}: expected metadata.yaml, or exactly one .mcap or .db3 file, "

@@ -54,11 +54,17 @@ class SimulatedRecording:
             raise ConfigError(f"focus_distances_m: expected > 0, inf allowed, got {list(self.focus_distances_m)}")
 
 
-def record_simulation(path: Path, recording: SimulatedRecording, progress: Progress = lambda done, all: None) -> None:
+def record_simulation(
+    path: Path,
+    recording: SimulatedRecording,
+    progress: Progress = lambda done, all: None,
+    overwrite: bool = False,
+) -> None:
     """Write the recording to a bag (see `new_bag`); views are rendered once and kept in the user's cache folder.
 
     Args:
         progress: called with the number of images written and their number in all.
+        overwrite: see `new_bag`.
 
     Raises:
         ConfigError: the bag or the cache cannot be written.
@@ -69,7 +75,7 @@ def record_simulation(path: Path, recording: SimulatedRecording, progress: Progr
     for focus_m in foci_m:
         focus_dpt(focus_m, tour.rig.lens)
         tour.rig.blur_gain_px_per_dpt(focus_m)  # refuses a distance inside the focal length
-    with new_bag(path) as bag:
+    with new_bag(path, overwrite) as bag:
         for name, kind in TOPIC_TYPES.items():
             bag.add_topic(RecordedTopic(name, kind))
         for index in range(recording.frames):

@@ -13,11 +13,12 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_typestore
 
 from ...errors import ConfigError
-from .reader import RecordedMessage, RecordedTopic
+from .reader import STORAGE_SUFFIXES, RecordedMessage, RecordedTopic
 
 _VERSION = 9
 _NO_DIGEST = "RIHS01_" + "0" * 64  # of types that the recording gives no hash for and ROS 2 does not come with
 _SINGLE_FILE = ".mcap"
+_METADATA = "metadata.yaml"
 
 
 class BagWriter:
@@ -51,16 +52,19 @@ class BagWriter:
 
 
 @contextmanager
-def new_bag(path: Path) -> Iterator[BagWriter]:
+def new_bag(path: Path, overwrite: bool = False) -> Iterator[BagWriter]:
     """Write a bag, its chunks compressed by zstd: a single .mcap file, or a rosbag2 folder for any other name.
 
-    It appears under its name when it is complete, and replaces what was there; after an error nothing has changed.
+    It appears under its name when it is complete; after an error nothing has changed.
+
+    Args:
+        overwrite: replace the bag that is there.
 
     Raises:
-        ConfigError: it cannot be written, or a folder is in the way that is no bag.
+        ConfigError: it cannot be written, something is there already, or (also with `overwrite`) what is there is no
+            bag or holds more than one.
     """
-    if path.is_dir() and not (path / "metadata.yaml").exists():
-        raise ConfigError(f"{path}: expected a new bag or one to replace, got a folder that is none")
+    _check_free(path, overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bag") as scratch:
@@ -72,6 +76,25 @@ def new_bag(path: Path) -> Iterator[BagWriter]:
             _move(folder, path)
     except OSError as error:
         raise ConfigError(f"{path}: expected a writable bag file, got {error}") from error
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
+    if not path.exists():
+        return
+    if not overwrite:
+        raise ConfigError(f"{path}: expected the name of a new bag (or --overwrite), got one that exists")
+    if path.is_dir():
+        if not (path / _METADATA).exists():
+            raise ConfigError(f"{path}: expected a new bag or one to replace, got a folder that is none")
+        # Replacing a folder deletes all that is in it.
+        if strangers := sorted(child.name for child in path.iterdir() if not _is_part_of_a_bag(child)):
+            raise ConfigError(f"{path}: expected a folder with nothing but a bag to replace, got {strangers} in it too")
+    elif path.suffix != _SINGLE_FILE:
+        raise ConfigError(f"{path}: expected a new bag or one to replace, got a file that is no {_SINGLE_FILE}")
+
+
+def _is_part_of_a_bag(path: Path) -> bool:
+    return path.is_file() and (path.name == _METADATA or path.suffix in STORAGE_SUFFIXES)
 
 
 def _move(folder: Path, path: Path) -> None:
