@@ -205,7 +205,7 @@ def test_defocus_is_rendered_into_a_sharp_recording_and_the_report_says_so(
 FOCI_M = (0.5, 0.8, 1.2, 2.4, 9.0)
 
 
-def sweep(maker: BagMaker, shift_px: int = 0, rounds: int = 1) -> None:
+def sweep(maker: BagMaker, shift_px: int = 0, rounds: int = 1, foci_m: tuple[float, ...] = FOCI_M) -> None:
     """A textured plane at 1.2 m, blurred as LENS (4 px/dpt) does at each focus; shifts from frame to frame."""
     import cv2
 
@@ -213,7 +213,7 @@ def sweep(maker: BagMaker, shift_px: int = 0, rounds: int = 1) -> None:
     texture = cv2.GaussianBlur(texture, (0, 0), 1.0)
     stamps = iter(range(START_NS, START_NS + 10**12, FRAME_NS))
     for _ in range(rounds):
-        for index, focus_m in enumerate(FOCI_M):
+        for index, focus_m in enumerate(foci_m):
             stamp_ns = next(stamps)
             sigma_px = max(4 * abs(1 / focus_m - 1 / 1.2) / 4, 0.05)
             blurred = cv2.GaussianBlur(texture, (0, 0), sigma_px)[:, index * shift_px :][:, : SIZE[1]]
@@ -232,6 +232,15 @@ def test_depth_from_focus_over_the_sweeps_of_a_static_scene(lens: Path, tmp_path
     assert evaluate_bag(maker.write(tmp_path / "sweeps"), lens, *SWEEP, "--json", file) == 0
     figures = json.loads(file.read_text())
     assert figures["n"] == 10 and figures["abs_rel"] < 0.15
+
+
+def test_frames_at_one_focus_count_once_though_the_lens_reports_it_a_little_differently(
+    lens: Path, tmp_path: Path
+) -> None:
+    maker, file = BagMaker(), tmp_path / "f.json"
+    sweep(maker, foci_m=tuple(focus_m * nearly for focus_m in FOCI_M for nearly in (1.0, 1.002)))
+    assert evaluate_bag(maker.write(tmp_path / "sweeps"), lens, *SWEEP, "--json", file) == 0
+    assert json.loads(file.read_text())["n"] == len(FOCI_M)
 
 
 def test_fused_estimates_over_a_sweep_are_those_of_the_same_stack(lens: Path, tmp_path: Path, tiny_model: Path) -> None:

@@ -52,6 +52,31 @@ def test_fused_asks_for_every_frame_at_its_focus(tmp_path: Path, write_plane, fa
         fused_method(estimator)(dataclasses.replace(sample, origin=None))
 
 
+def test_fused_counts_every_view_once(tmp_path: Path, write_plane, fake_estimator) -> None:
+    """A capture's repeat of its first frame, and a second frame at nearly the focus of another, tell nothing new."""
+    plain = write_plane(tmp_path / "plain", 0.8).frames
+    again = dataclasses.replace(plain[0], file="r.png", focus_distance_m=0.41, repeat_of=0)
+    nearly = dataclasses.replace(plain[2], file="n.png", focus_distance_m=plain[2].focus_distance_m * 1.003)
+    frames = (plain[0], again, plain[1], plain[2], nearly, plain[3])
+    write_plane(tmp_path / "captured", 0.8, [frame.focus_distance_m for frame in frames], frames=frames)
+    asked, found = {}, {}
+    for name in ("plain", "captured"):
+        estimator = fake_estimator(1.5)
+        (sample,) = StackSamples(tmp_path / name, "fused")
+        found[name] = fused_method(estimator)(sample)
+        asked[name] = [focus_m for _, _, focus_m, _ in estimator.asked]
+    assert asked["captured"] == asked["plain"] == [0.4, 0.7, 1.2, 2.4]
+    np.testing.assert_array_equal(found["captured"].confidence, found["plain"].confidence)
+
+
+def test_fusion_of_a_single_frame_changes_nothing(tmp_path: Path, write_plane, fake_estimator) -> None:
+    write_plane(tmp_path / "a", 0.8, foci_m=[0.4])
+    (sample,) = StackSamples(tmp_path / "a", "fused")
+    alone, fused = (method(fake_estimator(1.5))(sample) for method in (network_method, fused_method))
+    np.testing.assert_array_equal(fused.maps.depth_m, alone.maps.depth_m)
+    np.testing.assert_array_equal(fused.confidence, alone.confidence)
+
+
 @pytest.mark.parametrize("depth_m", [0.7, 1.2])
 def test_depth_from_focus_looks_at_the_whole_stack(tmp_path: Path, write_plane, depth_m: float) -> None:
     write_plane(tmp_path / "a", depth_m)

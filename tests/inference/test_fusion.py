@@ -36,6 +36,11 @@ def test_frames_that_agree_give_what_they_say_with_more_confidence():
     assert (five.confidence > one.confidence).all() and (five.confidence <= 1).all()
 
 
+def test_a_single_frame_stays_what_it_is():
+    frame = estimate(0.8, FOCI_DPT[0])
+    assert fuse_estimates([frame]) is frame
+
+
 def test_the_more_precise_frame_counts_more():
     def between(scale_a, scale_b):
         vague_px = 1e3  # says nothing: both frames' blur is out of range alike

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import ConfigError
+from ..inference.fusion_window import same_focus
 from ..optics import focus_distances_dpt
 from ..stacks import load_registered_image
-from ..types import FloatArray
+from ..types import FloatArray, FocalStack
 from .baselines import ImageBlur, depth_from_focus, median_depth_m, zhuo_sim_depth
 from .dataset import Sample
 from .metrics import DepthMaps
@@ -51,7 +52,9 @@ def network_method(estimator: Estimator) -> Predict:
 
 
 def fused_method(estimator: Estimator) -> Predict:
-    """Every frame of the sample's stack through the network, fused in the sample's pixels (`inference.fusion`).
+    """The frames of the sample's stack through the network, fused in the sample's pixels (`inference.fusion`).
+
+    One frame per focus: what captures repeat at their end, and frames at the focus of another one, are left out.
 
     Raises (from the function it returns):
         ConfigError: the sample is no frame of a focal stack.
@@ -63,15 +66,31 @@ def fused_method(estimator: Estimator) -> Predict:
         if sample.origin is None:
             raise ConfigError(f"frames fused: expected a frame of a focal stack, got {sample.name}")
         stack, target = sample.origin.stack, sample.origin.index
-        images = (load_registered_image(stack, index, target) for index in range(len(stack.frames)))
+        chosen = distinct_frames(stack, target)
         estimates = [
-            estimator.estimate(image, sample.lens, frame.focus_distance_m, transfer=sample.transfer)
-            for image, frame in zip(images, stack.frames, strict=True)
+            estimator.estimate(
+                load_registered_image(stack, index, target),
+                sample.lens,
+                stack.frames[index].focus_distance_m,
+                transfer=sample.transfer,
+            )
+            for index in chosen
         ]
-        fused = fuse_estimates(estimates, target)
+        fused = fuse_estimates(estimates, chosen.index(target))
         return Prediction(DepthMaps(fused.depth_m, fused.coc_px), fused.confidence, fused.inv_depth_scale_dpt)
 
     return predict
+
+
+def distinct_frames(stack: FocalStack, target: int) -> list[int]:
+    """The frames of a metric stack that each show a focus of their own, in its order; `target` is always among them."""
+    foci_dpt = focus_distances_dpt([frame.focus_distance_m for frame in stack.frames], stack.lens)
+    kept = [target]
+    for index, frame in enumerate(stack.frames):
+        seen = any(same_focus(foci_dpt[index], foci_dpt[other]) for other in kept)
+        if frame.repeat_of is None and not seen:
+            kept.append(index)
+    return sorted(kept)
 
 
 def constant_method(truths_m: Iterable[FloatArray]) -> Predict:

@@ -37,15 +37,19 @@ WITHIN = 1.25
 def fuse_estimates(estimates: Sequence[DepthEstimate], target: int = 0) -> DepthEstimate:
     """The estimates of registered frames of one static scene as one, for the frame `target`.
 
+    Every estimate counts as a view of its own: views taken twice are left out before (`fusion_window.same_focus`).
+
     Returns:
-        Depth, Laplace scale and confidence of all frames together; CoC for the target's lens and focus, whose SDNet map
-        it keeps.
+        A single estimate as it is. Of several: depth, Laplace scale and confidence of all frames together; CoC for the
+        target's lens and focus, whose SDNet map it keeps.
 
     Raises:
         ConfigError: no estimates, maps of different sizes, or metric and relative estimates together.
     """
     _check(estimates)
     at = estimates[target]
+    if len(estimates) == 1:
+        return at
     frames = tuple(
         np.ascontiguousarray(np.stack([getattr(one, name) for one in estimates], -1), np.float32)
         for name in ("depth_m", "inv_depth_scale_dpt", "defocus_px")

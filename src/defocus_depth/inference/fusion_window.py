@@ -16,6 +16,7 @@ MOST_CHANGE_PX = 2.5  # the same for any change, told as the shift that would ca
 COMPARED_WIDTH_PX = 160
 LOW_PASS_PX = 3.0  # deviation of the blur that evens out what focus does to a picture COMPARED_WIDTH_PX wide
 GAMMA = 2.2  # of encoded pictures, roughly: blur keeps the mean of light
+SAME_FOCUS = 0.01  # of the focus: what motors and their reports differ by from one visit to the next
 NOISE = 2e-3  # relative gradient, per px, below which a picture has nothing to compare
 
 
@@ -52,11 +53,9 @@ class FusionWindow:
         from .fusion import fuse_estimates  # its compiler is loaded when it is needed
 
         self._forget(image, estimate, limits)
-        self._kept = [one for one in self._kept if not _same_optics(one.estimate, estimate)]
+        self._kept = [one for one in self._kept if not same_focus(one.estimate.focus_dpt, estimate.focus_dpt)]
         self._kept.append(_Kept(estimate, self._clock_s()))
         self._kept = self._kept[-limits.frames :]
-        if len(self._kept) == 1:
-            return estimate
         return fuse_estimates([one.estimate for one in self._kept], target=-1)
 
     def _forget(self, image: ImageArray, estimate: DepthEstimate, limits: FusionLimits) -> None:
@@ -70,8 +69,9 @@ class FusionWindow:
             self._kept = []
 
 
-def _same_optics(one: DepthEstimate, other: DepthEstimate) -> bool:
-    return abs(one.focus_dpt - other.focus_dpt) <= 0.01 * max(one.focus_dpt, other.focus_dpt)
+def same_focus(one_dpt: float, other_dpt: float) -> bool:
+    """Whether pictures at these two foci (1/m) show the same blur: to fuse both would count one view twice."""
+    return abs(one_dpt - other_dpt) <= SAME_FOCUS * max(one_dpt, other_dpt)
 
 
 def _reduced(image: ImageArray) -> FloatArray:

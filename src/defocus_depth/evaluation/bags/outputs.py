@@ -78,7 +78,7 @@ def output_bag(path: Path, recording: Path, overwrite: bool = False) -> Iterator
 
 
 def _check_apart(path: Path, recording: Path) -> None:
-    """A recording cannot be made again: neither it nor the folder that it is in is replaced, nor anything put into it."""
+    """A recording cannot be made again: neither it nor a folder that it is in is replaced, nor anything put into it."""
     out, source = path.resolve(), recording.resolve()
     if out == source or out in source.parents or source in out.parents:
         raise ConfigError(f"{path}: expected a place outside the recording, got one in the place of {recording}")

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from ...errors import BagError, ConfigError
+from ...inference.fusion_window import same_focus
 from ...optics import focus_distances_dpt
 from ...types import FloatArray, ImageArray
 from ..baselines import depth_from_focus
@@ -126,7 +127,7 @@ def _stretches(samples: Iterable[BagSample], method: str) -> Iterator[list[BagSa
     frames: list[BagSample] = []
     held = 0
     for sample in samples:
-        if frames and sample.focus_dpt == frames[-1].focus_dpt and _alike(sample, frames[-1]):
+        if frames and same_focus(sample.focus_dpt, frames[-1].focus_dpt) and _alike(sample, frames[-1]):
             continue
         if frames and not _continues(sample, frames):
             yield frames
