@@ -51,3 +51,8 @@ class ProcessError(DefocusDepthError):
 
 class DeviceError(DefocusDepthError):
     """A camera or focus actuator did not do what was asked."""
+
+
+def install_hint(extra: str) -> str:
+    """How to install one of this package's extras, for messages; it is on no package index."""
+    return f"pip install '.[{extra}]' in the source folder of defocus_depth"

@@ -12,6 +12,7 @@ from defocus_depth.commands.checks import system
 from defocus_depth.commands.checks.model import check_backends, check_model
 from defocus_depth.commands.checks.system import RosInstallation, check_cv_bridge, check_dds_profile, check_ros
 from defocus_depth.commands.dispatch import main
+from defocus_depth.errors import install_hint
 
 JAZZY = RosInstallation("7.1.5", "rmw_fastrtps_cpp")
 KILTED = RosInstallation("9.1.2", "rmw_fastrtps_cpp")
@@ -79,7 +80,7 @@ def test_missing_model_is_an_error(tmp_path: Path):
 def test_no_backend_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("defocus_depth.commands.checks.model.AUTO_ORDER", ("torch_cuda",))
     auto = check_backends(check_model(tiny_model)[1])[-1]
-    assert (auto.name, auto.status, auto.fix) == ("backend auto", "error", "pip install 'defocus_depth[cpu]'")
+    assert (auto.name, auto.status, auto.fix) == ("backend auto", "error", install_hint("cpu"))
 
 
 def test_ros_that_imports(monkeypatch: pytest.MonkeyPatch):
@@ -104,7 +105,7 @@ def test_missing_ros_says_how_to_get_it(fake_module):
     assert ros is None
     assert check.status == "error"
     assert check.found == "ModuleNotFoundError: No module named 'rclpy'"
-    assert "pip install 'defocus_depth[ros]'" in check.fix and "source /opt/ros" in check.fix
+    assert install_hint("ros") in check.fix and "source /opt/ros" in check.fix
 
 
 def test_cv_bridge_is_not_needed(fake_module):

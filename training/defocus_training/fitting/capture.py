@@ -44,7 +44,8 @@ def read_capture(path: Path) -> Capture:
     """The stack in folder `path`.
 
     Raises:
-        StackError, ImageError, OpticsError: as `stacks.read_stack` and `load_image`; or too few frames or foci, no lens.
+        StackError: there are too few frames or foci, or there is no lens.
+        StackError, ImageError, OpticsError: as `stacks.read_stack` and `load_image`.
     """
     stack = read_stack(path)
     if len(stack.frames) < FEWEST_FRAMES:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import BackendError, ModelError
+from ...errors import BackendError, ModelError, install_hint
 from ...inference import BACKENDS, BackendRequest, ModelArtifact, load_artifact, load_backend
 from ...inference.backends import AUTO_ORDER
 from . import Check
@@ -36,7 +36,7 @@ def check_backends(artifact: ModelArtifact | None) -> list[Check]:
     if usable:
         summary = Check("backend auto", "ok", f"takes {usable[0]}")
     else:
-        summary = Check("backend auto", "error", "no backend runs the model", "pip install 'defocus_depth[cpu]'")
+        summary = Check("backend auto", "error", "no backend runs the model", install_hint("cpu"))
     return [*checks.values(), summary]
 
 

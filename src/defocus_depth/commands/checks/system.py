@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ...errors import ConfigError
+from ...errors import ConfigError, install_hint
 from ...ros.processes import profile_variable
 from ...share import share_path
 from . import Check
@@ -21,7 +21,7 @@ ROS_MODULES = ("rclpy", "sensor_msgs.msg", "diagnostic_msgs.msg", "lifecycle_msg
 SEGMENT_BYTES = 32 * 2**20  # with Fast DDS's default of 512 KiB most VGA images are lost
 PROFILE = "fastdds_shm.xml"
 _DISTROS = {3: "humble", 4: "iron", 7: "jazzy", 9: "kilted"}  # by rclpy's major version
-_INSTALL_ROS = "pip install 'defocus_depth[ros]' (x86-64), or source /opt/ros/<distro>/setup.bash"
+_INSTALL_ROS = f"{install_hint('ros')} (x86-64), or source /opt/ros/<distro>/setup.bash"
 
 # Run in a child: a cv_bridge or DDS library built for something else can end its process.
 _PROBE = """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...errors import BackendError, BackendUnavailableError, ConfigError, ModelError
+from ...errors import BackendError, BackendUnavailableError, ConfigError, ModelError, install_hint
 from .base import Backend, BackendRequest, check_maps
 
 _LOG = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 _TENSORRT = "comes with JetPack and with NVIDIA's containers, see docs/deploy.md"
 BACKENDS: dict[str, Entry] = {
     "tensorrt": Entry("tensorrt", "load", _TENSORRT),
-    "tensorrt_rtx": Entry("tensorrt", "load_rtx", "pip install 'defocus_depth[tensorrt-rtx]'"),
+    "tensorrt_rtx": Entry("tensorrt", "load_rtx", install_hint("tensorrt-rtx")),
     "onnxruntime_gpu": Entry("onnxruntime_backend", "load_cuda", "pip install onnxruntime-gpu"),
     "torch_cuda": Entry("torch_backend", "load_cuda", "pip install torch (CUDA build)"),
     "openvino": Entry("openvino_backend", "load", "pip install openvino"),

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from defocus_depth.errors import ConfigError, DeviceError
+from defocus_depth.errors import ConfigError, DeviceError, install_hint
 
 from ..devices import CameraSource, CaptureRig, FocusActuator, SystemClock
 from .options import DeviceOptions
@@ -42,6 +42,5 @@ def _module(name: str):
     try:
         return importlib.import_module(f"{_HERE}.{name}")
     except ModuleNotFoundError as error:
-        raise DeviceError(
-            f"driver {name}: expected Python package {error.name!r}: pip install 'defocus_depth[capture]'"
-        ) from error
+        wanted = install_hint("capture")
+        raise DeviceError(f"driver {name}: expected Python package {error.name!r}: {wanted}") from error

@@ -20,7 +20,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from ....errors import BackendUnavailableError
+from ....errors import BackendUnavailableError, install_hint
 from .device import GpuIdentity
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Flavour:
 
 
 TENSORRT = Flavour("tensorrt", "comes with JetPack and with NVIDIA's containers, see docs/deploy.md", portable=False)
-TENSORRT_RTX = Flavour("tensorrt_rtx", "pip install 'defocus_depth[tensorrt-rtx]'", portable=True)
+TENSORRT_RTX = Flavour("tensorrt_rtx", install_hint("tensorrt-rtx"), portable=True)
 FLAVOURS = {flavour.name: flavour for flavour in (TENSORRT, TENSORRT_RTX)}
 
 

@@ -13,7 +13,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ....errors import BackendUnavailableError
+from ....errors import BackendUnavailableError, install_hint
 from .builder import ShapeRange
 
 OPSET = 18
@@ -46,7 +46,7 @@ def pixel_graph() -> bytes:
     try:
         from onnx import TensorProto, helper
     except ImportError as error:
-        wanted = "pip install 'defocus_depth[tensorrt]'"
+        wanted = install_hint("tensorrt")
         raise BackendUnavailableError(f"pre-processing on the GPU: expected the package onnx: {wanted}") from error
 
     def port(name: str, kind: int, shape: list[Any]) -> Any:
