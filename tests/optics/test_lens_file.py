@@ -8,7 +8,7 @@ import pytest
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics import blur_gain_px_per_dpt as gain
 from defocus_depth.optics.focus_curve import FocusCurve
-from defocus_depth.optics.lens_file import LensFile, read_lens, write_lens
+from defocus_depth.optics.lens_file import LensFile, find_lens, read_lens, write_lens
 from defocus_depth.types import CameraIntrinsics, LensParameters
 
 LENSES = Path(__file__).parents[2] / "config" / "lenses"
@@ -69,6 +69,17 @@ def test_refusals_name_file_and_field(tmp_path: Path, text: str, message: str) -
     (tmp_path / "lens.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_lens(tmp_path / "lens.yaml")
+
+
+def test_a_name_stands_for_a_shipped_lens_and_anything_else_for_a_path() -> None:
+    assert find_lens("robot") == LENSES / "robot.yaml"
+    for path in ("mine.yaml", "./robot", "/data/robot"):
+        assert find_lens(path) == Path(path)
+
+
+def test_a_mistyped_name_is_answered_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="^lens: expected one of macro, nyu, robot, or the path .*, got 'nolens'$"):
+        find_lens("nolens")
 
 
 def test_missing_file(tmp_path: Path) -> None:

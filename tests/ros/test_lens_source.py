@@ -45,7 +45,7 @@ def test_parameters_override_the_file(tmp_path: Path) -> None:
     [
         (DepthNodeParameters(), "expected focal_length_m, f_number and pixel_pitch_m, or blur_gain_px_per_dpt"),
         (DepthNodeParameters(lens_file="/nowhere/lens.yaml"), "/nowhere/lens.yaml: expected a readable lens YAML"),
-        (DepthNodeParameters(lens_file="unheard_of"), "expected config/lenses/unheard_of.yaml"),
+        (DepthNodeParameters(lens_file="unheard_of"), "lens: expected one of macro, nyu, robot, or the path"),
     ],
 )
 def test_no_lens_is_refused(parameters: DepthNodeParameters, expected: str) -> None:

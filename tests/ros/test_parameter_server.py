@@ -54,7 +54,7 @@ def test_refusals_give_the_reason_and_change_nothing(bench) -> None:
         ({"color_min_m": 5.0}, "color_max_m: expected > color_min_m 5.0, got 3.0"),
         ({"min_confidence": 1.5}, "min_confidence"),
         ({"model": "other.onnx"}, "model: expected the node unconfigured"),
-        ({"lens_file": "unheard_of"}, "expected config/lenses/unheard_of.yaml"),
+        ({"lens_file": "unheard_of"}, "lens: expected one of macro, nyu, robot, or the path"),
         ({"lens_file": "/nowhere\0.yaml"}, "null"),
         ({"min_confidence": 0.5, "transfer": "log"}, "transfer: expected"),
     ):

@@ -24,7 +24,7 @@ class Options:
     model: Path | None = None
     """`<name>.onnx` with its sidecar; the released model by default."""
     lens: str | None = None
-    """Lens YAML, or the name of one in config/lenses: what depth accuracy to expect of it."""
+    """Lens YAML, or the name of one in config/lenses (macro, nyu, robot): what depth accuracy to expect of it."""
     json: Path | None = None
     """Also write the findings to this file."""
 

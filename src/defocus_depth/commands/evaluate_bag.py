@@ -39,7 +39,7 @@ class Options:
     bag: Positional[Path]
     """rosbag2 folder, single .mcap or .db3 file, or ROS 1 .bag file."""
     lens: str
-    """Lens YAML, or the name of one in config/lenses (robot)."""
+    """Lens YAML, or the name of one in config/lenses (macro, nyu, robot)."""
     recorded: Annotated[OfflineBagOptions, OmitArgPrefixes]
     method: BagMethod = "network"
     """network: one image in; constant: the bag's median depth; zhuo_sim: edge blur of one image; over the focus sweeps

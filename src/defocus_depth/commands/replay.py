@@ -44,7 +44,8 @@ class Options:
     wait_for_subscribers_s: float = 2.0
     """Longest time (s) to wait for a first subscriber before starting."""
     lens: str = ""
-    """Lens YAML, or the name of one in config/lenses (robot): of the node, and for comparing with ground truth."""
+    """Lens YAML, or the name of one in config/lenses (macro, nyu, robot): of the node, and for comparing with ground
+    truth."""
     node: str = ""
     """Full name (/depth) of a running node to measure; empty: one is started, in a ROS domain of its own."""
     recorded: Annotated[BagOptions, tyro.conf.OmitArgPrefixes] = BagOptions(image_topic="")

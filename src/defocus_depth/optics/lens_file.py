@@ -58,12 +58,16 @@ def find_lens(name_or_path: str) -> Path:
     """The file that a user means: a path, or the name of a lens in config/lenses (`robot`).
 
     Raises:
-        ConfigError: no lens of that name comes with the package.
+        ConfigError: no lens of that name comes with the package: names those that do.
     """
     path = Path(name_or_path).expanduser()
     if path.suffix or path.name != name_or_path:
         return path
-    return share_path("config", "lenses", f"{name_or_path}.yaml")
+    shipped = {file.stem: file for file in share_path("config", "lenses").glob("*.yaml")}
+    if name_or_path not in shipped:
+        names = ", ".join(sorted(shipped))
+        raise ConfigError(f"lens: expected one of {names}, or the path of a lens YAML, got {name_or_path!r}")
+    return shipped[name_or_path]
 
 
 def read_lens(path: Path) -> LensFile:

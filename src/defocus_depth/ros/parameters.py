@@ -125,7 +125,9 @@ class DepthNodeParameters:
         applies="in configure",
     )
     lens_file: str = parameter(
-        "", "Lens YAML, as a path or the name of one in config/lenses (robot); empty: the lens parameters below alone."
+        "",
+        "Lens YAML, as a path or the name of one in config/lenses (macro, nyu, robot); "
+        "empty: the lens parameters below alone.",
     )
     focal_length_m: float = parameter(0.0, "Focal length f (m); 0: the lens file's.", minimum=0, maximum=10)
     f_number: float = parameter(0.0, "f-number N; 0: the lens file's.", minimum=0, maximum=1000)
