@@ -61,10 +61,43 @@ def test_lens_in_numbers(tmp_path: Path, tiny_model: Path, image: Path) -> None:
     assert entry["focus_dpt"] == 0.0 and entry["blur_gain_px_per_dpt"] == pytest.approx(64e-6 / (1.4 * 12e-6))
 
 
-@pytest.mark.parametrize("known", [(), ("--lens", "lens.yaml"), ("--focus-distance-m", 0.4)])
-def test_unknown_focus_or_lens_is_called_relative(
-    tmp_path: Path, tiny_model: Path, image: Path, lens: Path, capsys, monkeypatch, known: tuple
+def test_a_lens_by_name_and_its_near_focus_where_none_is_given(
+    tmp_path: Path, tiny_model: Path, image: Path, lens: Path, capsys
 ) -> None:
+    file = tmp_path / "f.json"
+    for name, focus_m in (("robot", 0.35), ("nyu", 1), (lens, 0.5)):
+        assert estimate(image, "--lens", name, "--out", tmp_path, "--model", tiny_model, "--json", file) == 0
+        (entry,) = json.loads(file.read_text())["frames"]
+        assert entry["metric"] and entry["focus_dpt"] == pytest.approx(1 / focus_m)
+        said = f"1 of them are taken to be focused at {focus_m:g} m, the lens YAML's near_focus_distance_m"
+        assert said in capsys.readouterr().out
+
+
+def test_what_a_stack_says_itself_is_not_taken_from_the_command_line_silently(
+    tmp_path: Path, tiny_model: Path, image: Path, lens: Path, capsys
+) -> None:
+    camera = CameraIntrinsics(96, 64, 100.0, 100.0, 47.5, 31.5)
+    frames = (Frame("000.png", 0.35), Frame("001.png", math.inf))
+    write_stack(tmp_path / "stack", FocalStack(Path(), frames, LENS, camera), [IMAGE] * 2)
+    out = ("--out", tmp_path / "out", "--model", tiny_model)
+    assert estimate(tmp_path / "stack", image, *out, "--lens", lens, "--focus-distance-m", 0.4) == 0
+    said = capsys.readouterr().out
+    assert "2 of them are of stacks that name their lens: that of the command line was not used" in said
+    assert "2 of them are of stacks that say what is known of their focus: --focus-distance-m was not used" in said
+    assert estimate(tmp_path / "stack", *out) == 0
+    assert "of them" not in capsys.readouterr().out
+
+
+def test_no_input_is_refused_before_the_model_is_loaded(tmp_path: Path, capsys) -> None:
+    assert estimate("--out", tmp_path / "out", "--model", tmp_path / "none.onnx") == 2
+    assert "inputs: expected images, stack folders or videos, got none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("known", [(), ("--lens", "plain.yaml"), ("--focus-distance-m", 0.4)])
+def test_unknown_focus_or_lens_is_called_relative(
+    tmp_path: Path, tiny_model: Path, image: Path, capsys, monkeypatch, known: tuple
+) -> None:
+    write_lens(tmp_path / "plain.yaml", LensFile(LENS))
     monkeypatch.chdir(tmp_path)
     assert estimate(image, *known, "--out", "out", "--model", tiny_model, "--json", "f.json") == 0
     (entry,) = json.loads(Path("f.json").read_text())["frames"]
@@ -74,7 +107,8 @@ def test_unknown_focus_or_lens_is_called_relative(
         "photo_relative_depth.png",
         "photo_relative_depth.tiff",
     ]
-    assert "1 of them are relative, not metres" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 of them are relative, not metres" in said and "or near_focus_distance_m in the lens YAML" in said
 
 
 def test_stacks_and_twins_together(tmp_path: Path, tiny_model: Path, image: Path) -> None:
@@ -103,6 +137,7 @@ def test_what_was_written_before_bad_input_stays(tmp_path: Path, tiny_model: Pat
         (("--lens", "lens.yaml", "--f-number", 2), "lens: expected --lens, or --focal-length-m .*, got both"),
         (("--f-number", 2), "expected focal_length_m, f_number and pixel_pitch_m"),
         (("--lens", "no.yaml"), "no.yaml: expected a readable lens YAML"),
+        (("--lens", "nolens"), "lens: expected one of macro, nyu, robot"),
         (("--focus-distance-m", -1), "focus_distance_m: expected > 0"),
         (
             ("--focal-length-m", 0.5, "--f-number", 2, "--pixel-pitch-m", 1e-6, "--focus-distance-m", 0.4),

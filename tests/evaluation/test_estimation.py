@@ -21,7 +21,8 @@ FROM_STACK = dataclasses.replace(PLAIN, lens=OTHER, focus_distance_m=0.7, transf
 @pytest.mark.parametrize(
     ("frame", "known", "asked"),
     [
-        (PLAIN, KnownOptics(LENS, 0.5), (LENS, 0.5, "srgb")),
+        (PLAIN, KnownOptics(LENS, 0.5, usual_focus_m=0.12), (LENS, 0.5, "srgb")),
+        (PLAIN, KnownOptics(LENS, usual_focus_m=0.12), (LENS, 0.12, "srgb")),
         (FROM_STACK, KnownOptics(), (OTHER, 0.7, "linear")),
         (FROM_STACK, KnownOptics(LENS, 0.5), (OTHER, 0.7, "linear")),
         (dataclasses.replace(FROM_STACK, lens=None), KnownOptics(LENS), (LENS, 0.7, "linear")),
@@ -42,7 +43,7 @@ def test_metric_where_lens_and_focus_are_known_and_the_source_comes_first(
         (PLAIN, KnownOptics(), ASSUMED_LENS, ASSUMED_FOCUS_M),
         (PLAIN, KnownOptics(focus_distance_m=0.9), ASSUMED_LENS, ASSUMED_FOCUS_M),
         (PLAIN, KnownOptics(LENS), LENS, ASSUMED_FOCUS_M),
-        (PLAIN, KnownOptics(LENS, usual_focus_m=0.12), LENS, 0.12),
+        (dataclasses.replace(PLAIN, focus_distance_m=math.nan), KnownOptics(LENS, usual_focus_m=0.12), LENS, 0.12),
         (dataclasses.replace(FROM_STACK, focus_distance_m=math.nan), KnownOptics(LENS, 0.5), OTHER, ASSUMED_FOCUS_M),
     ],
 )

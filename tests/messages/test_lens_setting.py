@@ -28,7 +28,8 @@ def test_without_any_state_the_usual_setting_holds() -> None:
 
 def test_an_unknown_focus_is_skipped() -> None:
     skip = setting_at(5, LensStateBuffer(), LensSetting(ROBOT, None), 0)
-    assert skip == Skip("focus_unknown", "focus distance: expected lens_state or focus_distance_m, got neither")
+    expected = "expected lens_state, focus_distance_m or a lens file's near_focus_distance_m, got none of them"
+    assert skip == Skip("focus_unknown", f"focus distance: {expected}")
 
 
 def test_the_state_at_the_stamp_replaces_focus_f_number_and_focal_length() -> None:

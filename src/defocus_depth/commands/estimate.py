@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +14,12 @@ from rich.progress import track
 from tyro.conf import OmitArgPrefixes, Positional
 
 from ..errors import ConfigError
-from ..evaluation.estimation import KnownOptics, estimate_frame
+from ..evaluation.estimation import KnownOptics, estimate_frame, focus_of
 from ..evaluation.inputs import InputFrame, Source, find_sources
 from ..evaluation.outputs import OutputNames, estimate_figures, write_estimate
 from ..inference import AUTO, EstimatorConfig, load_estimator
 from ..optics import focus_dpt
-from ..optics.lens_file import LensFile, read_lens
+from ..optics.lens_file import LensFile, find_lens, read_lens
 from ..types import LensParameters
 from .dispatch import EXIT_OK, write_json
 
@@ -33,8 +35,8 @@ class Options:
     """Images, focal-stack folders, folders of either, video files."""
     out: Path
     """Folder for the maps."""
-    lens: Path | None = None
-    """Lens YAML (config/lenses holds examples); not for stacks that name their lens."""
+    lens: str | None = None
+    """Lens YAML, or the name of one in config/lenses (macro, nyu, robot); not for stacks, which name their lens."""
     focal_length_m: float | None = None
     """Focal length in metres; with f-number and pixel pitch instead of a lens YAML."""
     f_number: float | None = None
@@ -42,7 +44,8 @@ class Options:
     pixel_pitch_m: float | None = None
     """Pixel pitch in metres, for the width of the given images."""
     focus_distance_m: float | None = None
-    """Focus distance in metres, inf allowed; not for stacks, which say it themselves."""
+    """Focus distance in metres, inf allowed; the lens YAML's near focus if not given; not for stacks, which say it
+    themselves."""
     model: Path | None = None
     """ONNX model with its sidecar; the shipped one if not given."""
     backend: str = AUTO
@@ -65,11 +68,14 @@ def run(options: Options) -> int:
         transient=True,
     )
     names = OutputNames()
-    entries = [_estimated(options.out, names.take(frame.name), frame, known, estimator) for frame in frames]
+    entries, remarks = [], Counter[str]()
+    for frame in frames:
+        entries.append(_estimated(options.out, names.take(frame.name), frame, known, estimator))
+        remarks.update(_remarks(frame, known))
     info = estimator.info
     made_with = {"backend": info.backend, "precision": info.precision, "model_sha256": info.model_sha256}
     write_json(options.json, {**made_with, "frames": entries})
-    _say(options.out, entries)
+    _say(options.out, len(entries), remarks)
     return EXIT_OK
 
 
@@ -84,7 +90,7 @@ def known_optics(options: Options) -> KnownOptics:
         raise ConfigError("lens: expected --lens, or --focal-length-m --f-number --pixel-pitch-m, got both")
     lens_file: LensFile | None = None
     if options.lens is not None:
-        lens_file = read_lens(options.lens)
+        lens_file = read_lens(find_lens(options.lens))
     elif any(number is not None for number in numbers):
         lens_file = LensFile(LensParameters(*numbers))
     lens = lens_file.lens if lens_file else None
@@ -107,12 +113,24 @@ def _estimated(out: Path, name: str, frame: InputFrame, known: KnownOptics, esti
     return entry | estimate_figures(estimate) | {"files": write_estimate(out, name, frame.image, estimate)}
 
 
-def _say(out: Path, entries: Sequence[dict[str, Any]]) -> None:
-    relative = sum(not entry["metric"] for entry in entries)
-    console = Console(markup=False, highlight=False)
-    console.print(f"{len(entries)} frames → {out}")
-    if relative:
-        console.print(
-            f"{relative} of them are relative, not metres: lens or focus distance unknown "
-            "(--lens or --focal-length-m --f-number --pixel-pitch-m, and --focus-distance-m)"
+def _remarks(frame: InputFrame, known: KnownOptics) -> Iterator[str]:
+    """What the user must know of how a frame was taken."""
+    focus_m = focus_of(frame, known)
+    if (frame.lens or known.lens) is None or focus_m is None or math.isnan(focus_m):
+        yield (
+            "are relative, not metres: lens or focus distance unknown (--lens or --focal-length-m --f-number "
+            "--pixel-pitch-m, and --focus-distance-m or near_focus_distance_m in the lens YAML)"
         )
+    elif frame.focus_distance_m is None and known.focus_distance_m is None:
+        yield f"are taken to be focused at {focus_m:g} m, the lens YAML's near_focus_distance_m (--focus-distance-m)"
+    if frame.lens is not None and known.lens is not None:
+        yield "are of stacks that name their lens: that of the command line was not used for them"
+    if frame.focus_distance_m is not None and known.focus_distance_m is not None:
+        yield "are of stacks that say what is known of their focus: --focus-distance-m was not used for them"
+
+
+def _say(out: Path, frames: int, remarks: Mapping[str, int]) -> None:
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{frames} frames → {out}")
+    for remark, count in remarks.items():
+        console.print(f"{count} of them {remark}")

@@ -25,7 +25,7 @@ class KnownOptics:
     Attributes:
         lens: None where unknown.
         focus_distance_m: inf allowed; None where unknown.
-        usual_focus_m: of the lens; the assumption for relative results.
+        usual_focus_m: the lens file's near focus, which holds where nothing else says where the focus was.
     """
 
     lens: LensParameters | None = None
@@ -34,7 +34,7 @@ class KnownOptics:
 
 
 def estimate_frame(estimator: Estimator, frame: InputFrame, known: KnownOptics) -> DepthEstimate:
-    """Depth of one picture; what its source says comes before what the user says.
+    """Depth of one picture; what its source says comes before what the user says, then comes the lens's usual focus.
 
     Without lens or focus distance the estimate is relative (`metric` False): computed for an assumed lens and focus,
     and given in units of that focus distance, so that 1 is the plane in focus.
@@ -43,7 +43,7 @@ def estimate_frame(estimator: Estimator, frame: InputFrame, known: KnownOptics) 
         ImageError, OpticsError, BackendError, ModelError: as `Estimator.estimate`.
     """
     lens = frame.lens or known.lens
-    focus_m = known.focus_distance_m if frame.focus_distance_m is None else frame.focus_distance_m
+    focus_m = focus_of(frame, known)
     if lens is not None and focus_m is not None and not math.isnan(focus_m):
         return estimator.estimate(frame.image, lens, focus_m, transfer=frame.transfer)
     assumed_m = known.usual_focus_m or ASSUMED_FOCUS_M
@@ -54,3 +54,9 @@ def estimate_frame(estimator: Estimator, frame: InputFrame, known: KnownOptics) 
         inv_depth_scale_dpt=estimate.inv_depth_scale_dpt * assumed_m,
         metric=False,
     )
+
+
+def focus_of(frame: InputFrame, known: KnownOptics) -> float | None:
+    """Focus distance (m, inf allowed) of one picture; NaN where its stack does not know, None where nothing says."""
+    said = (frame.focus_distance_m, known.focus_distance_m, known.usual_focus_m)
+    return next((focus_m for focus_m in said if focus_m is not None), None)

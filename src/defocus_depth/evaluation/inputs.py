@@ -45,9 +45,11 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
     """The sources that the paths stand for; a folder stands for its stacks, or else for its image files.
 
     Raises:
-        ConfigError: a path does not exist, or is none of these.
+        ConfigError: there are no paths, or one does not exist or is none of these.
         StackError: a stack folder breaks the schema.
     """
+    if not paths:
+        raise ConfigError("inputs: expected images, stack folders or videos, got none")
     return [source for path in paths for source in _sources(Path(os.path.abspath(path)))]
 
 

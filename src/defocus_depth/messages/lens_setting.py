@@ -53,7 +53,8 @@ def setting_at(stamp_ns: int, states: LensStates, usual: LensSetting, max_age_s:
     """
     if len(states) == 0:
         if usual.focus_distance_m is None:
-            return Skip("focus_unknown", "focus distance: expected lens_state or focus_distance_m, got neither")
+            expected = "lens_state, focus_distance_m or a lens file's near_focus_distance_m"
+            return Skip("focus_unknown", f"focus distance: expected {expected}, got none of them")
         return usual
     state = states.at(stamp_ns)
     if state is None:

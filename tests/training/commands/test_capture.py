@@ -41,6 +41,7 @@ def test_scenes_are_captured_and_told_in_json(tmp_path: Path, capsys: pytest.Cap
         (["--scenes", "0"], "--scenes: expected ≥ 1, got 0"),
         (["--near-m", "0.4"], "expected a lens file with a focus_curve"),
         (["--lens", "none.yaml"], "none.yaml: expected a readable lens YAML"),
+        (["--lens", "nolens"], "lens: expected one of macro, nyu, robot"),
         (["--camera", "v4l2"], "camera: expected auto with the driver simulated, got v4l2"),
         (["--driver", "v4l2", "--v4l2.device", "/dev/video99"], "/dev/video99: expected a V4L2 camera"),
         (["--driver", "manual"], "driver manual: expected a terminal"),

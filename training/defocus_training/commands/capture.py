@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes
 
 from defocus_depth.commands.dispatch import EXIT_OK, write_json
 from defocus_depth.errors import ConfigError
-from defocus_depth.optics.lens_file import read_lens
+from defocus_depth.optics.lens_file import find_lens, read_lens
 from defocus_depth.types import FocalStack, Transfer
 
 from ..capture.bag import write_stack_bag
@@ -29,8 +29,9 @@ class Options(DeviceOptions):
 
     out: Path
     """Folder of the session: one stack folder per scene, and coverage.png, the live picture of what was in focus."""
-    lens: Path | None = None
-    """Lens YAML with a focus_curve, as `calibrate` writes it; without one stacks have no focus distances."""
+    lens: str | None = None
+    """Lens YAML with a focus_curve, as `calibrate` writes it, or the name of one in config/lenses; without one stacks
+    have no focus distances."""
     scenes: int = 1
     """Number of scenes that the folder shall hold; those that are already there count."""
     pause_s: float | None = None
@@ -62,7 +63,7 @@ def run(options: Options) -> int:
 
 
 def _request(options: Options) -> CaptureRequest:
-    lens_file = read_lens(options.lens) if options.lens else None
+    lens_file = read_lens(find_lens(options.lens)) if options.lens else None
     source = {"driver": options.driver}
     return CaptureRequest(options.sweep, options.step, lens_file, options.transfer, options.temperature_c, source)
 
