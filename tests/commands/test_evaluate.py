@@ -61,6 +61,21 @@ def test_fused_gives_one_result_per_stack(data: Path, tmp_path: Path, tiny_model
     assert "expected a method that looks at several frames" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("method", ["network", "zhuo_sim"])
+def test_truth_without_a_valid_pixel_is_no_evaluation(
+    data: Path, tmp_path: Path, tiny_model: Path, capsys, method: str
+) -> None:
+    nothing = np.full(SIZE, np.nan, np.float32)
+    np.save(data / "dark" / "depth.npy", nothing)
+    arguments = (data, "--method", method, "--model", tiny_model, "--json", tmp_path / "f.json")
+    assert evaluate(*arguments) == 0  # one stack has truth
+    (tmp_path / "f.json").unlink()
+    np.save(data / "bright" / "depth.npy", nothing)
+    assert evaluate(*arguments) == 2
+    assert "data: expected ground truth (finite, > 0 m) at one pixel at least, got none in 2" in capsys.readouterr().err
+    assert not (tmp_path / "f.json").exists()
+
+
 @pytest.mark.parametrize("method", ["constant", "dff_sml", "zhuo_sim"])
 def test_baselines_need_no_model(data: Path, tmp_path: Path, method: str) -> None:
     assert evaluate(data, "--method", method, "--frames", "all", "--json", tmp_path / "f.json") == 0

@@ -92,6 +92,20 @@ def test_without_ground_truth_counts_valid_fraction_and_confidence(
     }
 
 
+def test_a_ground_truth_topic_without_a_valid_pixel_is_no_evaluation(
+    lens: Path, tiny_model: Path, tmp_path: Path, capsys
+) -> None:
+    maker = BagMaker()
+    maker.frames((40, 200))
+    maker.entries = [entry for entry in maker.entries if entry.topic != "/depth"]
+    for index in range(2):
+        maker.truth(START_NS + index * FRAME_NS, np.nan)
+    bag, out = maker.write(tmp_path / "untrue"), tmp_path / "out.mcap"
+    assert evaluate_bag(bag, lens, *ALL_TOPICS, "--model", tiny_model, "--out-bag", out) == 2
+    assert "untrue: /depth: expected ground truth (finite, > 0 m) at one pixel" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_the_constant_is_the_median_of_the_bag(bag: Path, lens: Path, tmp_path: Path) -> None:
     file = tmp_path / "f.json"
     assert evaluate_bag(bag, lens, *ALL_TOPICS, "--method", "constant", "--json", file) == 0

@@ -66,6 +66,7 @@ def run(options: Options) -> int:
     frames = evaluate_samples(samples, predict, options.min_confidence, report.add if report else None)
     progress = Console(stderr=True)
     judged = JudgedFrames(track(frames, "evaluating", total=len(samples), console=progress, transient=True))
+    judged.check_truth(str(options.dataset))
     made_with = provenance(estimator.info if estimator else None)
     figures = summary(options.method, options.frames, judged, options.min_confidence) | {"provenance": made_with}
     write_json(options.json, figures)

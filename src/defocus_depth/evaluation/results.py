@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..errors import ConfigError
 from .confidence import RANK_STEPS, ConfidenceFigures
-from .pixel_table import Sums
+from .pixel_table import STATISTICS, Sums
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,21 @@ class JudgedFrames:
         if result.confidence is not None:
             self.ranks += result.confidence.ranks
         self.frames.append(result.without_ranks())
+
+    def check_truth(self, source: str) -> None:
+        """Refuse figures that nothing was compared for: a table of dashes would look like an evaluation.
+
+        Args:
+            source: of the ground truth, for the message.
+
+        Raises:
+            ConfigError: there are frames, and no pixel of any of them has ground truth.
+        """
+        truth = STATISTICS.index("truth")
+        if self.frames and not any(frame.parts["edges"][:, truth].any() for frame in self.frames):
+            raise ConfigError(
+                f"{source}: expected ground truth (finite, > 0 m) at one pixel at least, got none in {len(self)} frames"
+            )
 
     def __len__(self) -> int:
         return len(self.frames)
