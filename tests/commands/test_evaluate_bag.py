@@ -86,6 +86,7 @@ def test_without_ground_truth_counts_valid_fraction_and_confidence(
     times = json.loads(timing.read_text())
     assert times["frames"] == 4 and set(times["ms_per_frame"]) == set(times["cpu_ms_per_frame"]) == {
         "read",
+        "load",
         "predict",
         "compare",
         "write",
