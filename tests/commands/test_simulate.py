@@ -38,6 +38,8 @@ def test_bad_usage_is_one_line_and_writes_nothing(tmp_path, capsys):
         (["--count", 0], "--count: expected ≥ 1, got 0"),
         (["--width", 65], "expected the aspect ratio 320:240, got 65x48"),
         (["--seed", -1], "expected 0 ≤ seed"),
+        (["--seed", 10_000_000], "seed: expected 0 ≤ seed < 10000000, where training's begin, got 10000000..10000019"),
+        (["--seed", 9_999_999, "--count", 2], "expected 0 ≤ seed < 10000000"),
         (["--photos", tmp_path / "none"], "expected a folder with pictures"),
         (["--samples-per-pixel", 0], "samples_per_pixel: expected ≥ 1, got 0"),
         (["--focus-distances-m", 0.005], "expected beyond the focal length 0.008 m"),

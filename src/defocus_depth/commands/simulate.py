@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..simulation.folders import StackRecipe, write_scene_stack
 from ..simulation.rendering import RenderOptions
 from ..simulation.rigs import BASE_WIDTH_PX, find_rig
-from ..simulation.seeds import seed_range_name
+from ..simulation.seeds import check_shown
 from ..simulation.sensor import SensorOptions
 from ..simulation.textures import find_photos
 from .dispatch import EXIT_OK, write_json
@@ -31,7 +31,7 @@ class Options:
     count: int = 20
     """Number of scenes."""
     seed: int = 0
-    """Seed of the first scene; the others follow. Training uses seeds of 10000000 and more: stay below it."""
+    """Seed of the first scene; the others follow. Those of 10000000 and more are training's."""
     rig: str = "robot"
     """Camera and scenes. robot: 8 mm f/1.4, 0.4-3 m; nyu: 50 mm f/8, 0.7-10 m; macro: 12 mm f/8, 0.13-0.6 m; or a
     YAML file like config/rigs/robot.yaml."""
@@ -53,11 +53,10 @@ class Options:
 def run(options: Options) -> int:
     """Write the stacks."""
     recipe = _recipe(options)
-    for seed in (options.seed, options.seed + options.count - 1):
-        seed_range_name(seed)  # refuses seeds out of range before anything is rendered
+    seeds = range(options.seed, options.seed + options.count)
+    check_shown(seeds)  # before anything is rendered
     console = Console(stderr=True)
     start_s = time.monotonic()
-    seeds = range(options.seed, options.seed + options.count)
     for seed in track(seeds, "rendering focal stacks", console=console, transient=True):
         write_scene_stack(options.out, recipe, seed)
     frames = len(recipe.focus_distances_m or recipe.rig.sweep_m)

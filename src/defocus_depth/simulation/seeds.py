@@ -22,6 +22,17 @@ _NAMED = {
 }
 
 
+def check_shown(seeds: range) -> None:
+    """Refuse scenes of training, on which no figure means anything.
+
+    Raises:
+        ConfigError: one of the seeds is negative, or training's.
+    """
+    if not 0 <= seeds.start or seeds.stop > TRAINING_SEEDS.start:
+        got = f"{seeds.start}..{seeds.stop - 1}"
+        raise ConfigError(f"seed: expected 0 ≤ seed < {TRAINING_SEEDS.start}, where training's begin, got {got}")
+
+
 def seed_range_name(seed: int) -> str:
     """Name of the range that `seed` lies in: evaluation, camera, synthesis, training or unassigned.
 

@@ -128,7 +128,7 @@ class BagEvaluation:
             yield sample
 
     def _warm_up(self, sample: Sample) -> None:
-        """Run once before latencies are taken: of a short bag, the loading for its first image is all they would tell."""
+        """Run once before latencies are taken: of a short bag, loading for the first image is all they would tell."""
         if self.method.choice.method in SWEEP_METHODS:  # frames of a sweep share one run, which is to be measured
             return
         with self.times.during("load"):
