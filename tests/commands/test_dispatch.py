@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -33,6 +34,11 @@ def run(options):
         raise KeyboardInterrupt
     if options.what == "bug":
         raise RuntimeError("a bug keeps its traceback")
+    if options.what == "pipe":
+        raise BrokenPipeError("of a worker")
+    if options.what == "rich":
+        from rich.console import Console
+        Console().print("a table")
     print("ran", options.times)
     return 0
 '''
@@ -76,6 +82,25 @@ def test_a_missing_library_is_named(commands, capsys, arguments, library):
 def test_a_bug_is_not_hidden(commands):
     with pytest.raises(RuntimeError, match="a bug keeps its traceback"):
         main("tool", commands, ["do", "--what", "bug"])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["do", "--help"], ["do"], ["do", "--what", "rich"]])
+def test_a_reader_that_has_gone_ends_the_command_silently(commands, tmp_path, arguments):
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from defocus_depth.commands.dispatch import Command, main\n"
+        f"sys.exit(main('tool', {{'do': Command('command_for_test', 'Does.')}}, {arguments}))\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        done = subprocess.run([sys.executable, "-c", program], stdout=gone, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_another_broken_pipe_is_a_bug(commands):
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        main("tool", commands, ["do", "--what", "pipe"])
 
 
 @pytest.mark.parametrize("arguments", [["do", "--times", "many"], ["do", "--no-such-option"]])

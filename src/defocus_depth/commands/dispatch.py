@@ -1,6 +1,7 @@
 """Turns a table of command modules into a command line that imports only the command it runs.
 
-Exit codes: 0 done, 1 a verdict that says no, 2 bad usage or input (one line on stderr).
+Exit codes: 0 done, 1 a verdict that says no, 2 bad usage or input (one line on stderr), 130 interrupted, 141 nobody
+reads on what is written (`… | head`; silent).
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from ..atomic import replacing
 from ..errors import ConfigError, DefocusDepthError
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
+EXIT_BROKEN_PIPE = 128 + 13  # as shells tell of programs that SIGPIPE ended
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,18 @@ class Command:
 def main(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (default: the process's arguments) names; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(program, commands, arguments)
+        sys.stdout.flush()  # here, not when the interpreter ends and can only complain
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        _discard_output()
+        return EXIT_BROKEN_PIPE
+    return code
+
+
+def _dispatch(program: str, commands: Mapping[str, Command], arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(program, commands))
         return EXIT_OK if arguments else EXIT_BAD_INPUT
@@ -58,8 +74,25 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
-    except SystemExit as error:  # tyro: 0 after --help, 2 after bad usage
+    except SystemExit as error:  # tyro: 0 after --help, 2 after bad usage; rich: 1 where nobody reads on
+        if isinstance(error.__context__, BrokenPipeError):
+            return EXIT_BROKEN_PIPE
         return error.code if isinstance(error.code, int) else EXIT_BAD_INPUT
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe whose reader has gone: another broken pipe is a bug, whose traceback must be seen."""
+    try:
+        watch = select.poll()
+        watch.register(sys.stdout.fileno(), 0)
+        return any(flags & select.POLLERR for _, flags in watch.poll(0))
+    except (OSError, ValueError):  # stdout was replaced or closed
+        return False
+
+
+def _discard_output() -> None:
+    """What is still buffered would raise once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _log_to_stderr() -> None:
