@@ -41,6 +41,10 @@ class BackendUnavailableError(BackendError):
     """A backend's library or device is not on this machine: the message says what to install."""
 
 
+class EngineUnavailableError(BackendUnavailableError):
+    """A backend could run here but has no engine of the model that is of use: says why, or how to build one."""
+
+
 class RosUnavailableError(DefocusDepthError):
     """rclpy or a message package cannot be imported: the message says what to install or source."""
 

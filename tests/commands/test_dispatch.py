@@ -164,7 +164,8 @@ def test_commands_say_what_our_packages_note_and_of_other_libraries_only_warning
         "@dataclass\n"
         "class Options: ...\n"
         "def run(options):\n"
-        "    for name in ('defocus_depth.a', 'defocus_training.b', 'other'):\n"
+        "    absent = 'defocus_depth.inference.backends.absent'\n"
+        "    for name in ('defocus_depth.a', 'defocus_training.b', absent, 'other'):\n"
         "        logging.getLogger(name).info('info of %s', name)\n"
         "        logging.getLogger(name).warning('warning of %s', name)\n"
         "    return 0\n"
@@ -177,3 +178,5 @@ def test_commands_say_what_our_packages_note_and_of_other_libraries_only_warning
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
     assert "INFO defocus_depth.a: info of" in said and "INFO defocus_training.b: info of" in said, said
     assert "WARNING other: warning of other" in said and "info of other" not in said
+    assert "info of defocus_depth.inference.backends.absent" not in said
+    assert "warning of defocus_depth.inference.backends.absent" in said

@@ -23,6 +23,8 @@ from ..errors import ConfigError, DefocusDepthError
 EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_BROKEN_PIPE = 128 + 13  # as shells tell of programs that SIGPIPE ended
 
+_LEFT_TO_DOCTOR = "defocus_depth.inference.backends.absent"  # what auto does not find on this machine, run after run
+
 
 @dataclass(frozen=True)
 class Command:
@@ -97,7 +99,9 @@ def _discard_output() -> None:
 
 def _log_to_stderr() -> None:
     """What our packages have to say, and only warnings of other libraries: an ONNX export notes every node it drops."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: record.name != _LEFT_TO_DOCTOR or record.levelno >= logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
     for package in ("defocus_depth", "defocus_training"):
         logging.getLogger(package).setLevel(logging.INFO)
 

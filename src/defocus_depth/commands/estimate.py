@@ -122,7 +122,10 @@ def _remarks(frame: InputFrame, known: KnownOptics) -> Iterator[str]:
             "--pixel-pitch-m, and --focus-distance-m or near_focus_distance_m in the lens YAML)"
         )
     elif frame.focus_distance_m is None and known.focus_distance_m is None:
-        yield f"are taken to be focused at {focus_m:g} m, the lens YAML's near_focus_distance_m (--focus-distance-m)"
+        yield (
+            f"are taken to be focused at {focus_m:g} m, the lens YAML's near_focus_distance_m, "
+            "for want of --focus-distance-m"
+        )
     if frame.lens is not None and known.lens is not None:
         yield "are of stacks that name their lens: that of the command line was not used for them"
     if frame.focus_distance_m is not None and known.focus_distance_m is not None:

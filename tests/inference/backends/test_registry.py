@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from defocus_depth.errors import BackendError, BackendUnavailableError, ConfigError, ModelError
+from defocus_depth.commands import dispatch
+from defocus_depth.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigError,
+    EngineUnavailableError,
+    ModelError,
+)
 from defocus_depth.inference import BACKENDS, BackendRequest, file_sha256, load_backend
 from defocus_depth.inference.backends import AUTO_ORDER, registry
 
@@ -47,6 +54,23 @@ def test_auto_falls_through_and_logs_each_reason_once(
     reasons = [record.getMessage() for record in caplog.records if "not used" in record.getMessage()]
     assert [reason.split()[1] for reason in reasons] == list(AUTO_ORDER[:5])
     assert "pip install openvino" in reasons[4]
+
+
+def test_commands_leave_to_doctor_what_a_machine_lacks_and_say_what_fails(
+    tiny_model: Path, request_for: RequestMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """The log that is left out by name in commands/dispatch.py gets what is absent, and nothing else."""
+    failing = {"tensorrt": EngineUnavailableError("no engine: build one"), "onnxruntime_gpu": BackendError("broken")}
+
+    def make(name: str, request: BackendRequest):
+        raise failing.get(name, BackendUnavailableError("not installed"))
+
+    monkeypatch.setattr(registry, "_make", make)
+    with caplog.at_level(logging.INFO), pytest.raises(BackendUnavailableError):
+        load_backend("auto", request_for(tiny_model))
+    told = [record.getMessage().split()[1] for record in caplog.records if record.name != dispatch._LEFT_TO_DOCTOR]
+    assert told == list(failing)
+    assert len(caplog.records) == len(AUTO_ORDER)
 
 
 def test_missing_library_says_what_to_install(

@@ -10,10 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...errors import BackendError, BackendUnavailableError, ConfigError, ModelError, install_hint
+from ...errors import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigError,
+    EngineUnavailableError,
+    ModelError,
+    install_hint,
+)
 from .base import Backend, BackendRequest, check_maps
 
 _LOG = logging.getLogger(__name__)
+_ABSENT = logging.getLogger(f"{__package__}.absent")  # commands leave it to `doctor`; a node's log has it
 AUTO = "auto"
 
 
@@ -70,7 +78,8 @@ def _load_first(request: BackendRequest) -> Backend:
             return load_backend(name, dataclasses.replace(request, may_build=False))
         except (BackendError, ModelError) as error:
             refusals[name] = error
-            _log_once(name, str(error))
+            absent = isinstance(error, BackendUnavailableError) and not isinstance(error, EngineUnavailableError)
+            _log_once(_ABSENT if absent else _LOG, name, str(error))
     reasons = "; ".join(map(str, refusals.values()))
     broken_model = next((error for error in refusals.values() if isinstance(error, ModelError)), None)
     if broken_model is not None:
@@ -94,5 +103,5 @@ def _rehearse(backend: Backend, request: BackendRequest) -> None:
 
 
 @lru_cache(maxsize=64)
-def _log_once(name: str, reason: str) -> None:
-    _LOG.info("backend %s not used: %s", name, reason)
+def _log_once(log: logging.Logger, name: str, reason: str) -> None:
+    log.info("backend %s not used: %s", name, reason)

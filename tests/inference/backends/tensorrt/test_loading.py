@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from defocus_depth.errors import BackendError, BackendUnavailableError
+from defocus_depth.errors import BackendError, BackendUnavailableError, EngineUnavailableError
 from defocus_depth.inference import BackendRequest, load_backend, load_estimator
 from defocus_depth.inference.backends import Preparation
 from defocus_depth.inference.backends.tensorrt import loading
@@ -61,7 +61,7 @@ def test_where_nothing_may_be_built_such_an_engine_is_told_with_the_command(
 ):
     load_backend("tensorrt", request_for(tiny_model)).close()
     spoil(maker_of(trt).network_key(request_for(tiny_model), "f32"))
-    with pytest.raises(BackendUnavailableError) as refusal:
+    with pytest.raises(EngineUnavailableError) as refusal:
         loading.load_flavour(request_for(tiny_model, may_build=False), TENSORRT)
     assert str(refusal.value) == (
         "tensorrt: f32 engine for 96x64 px: expected an engine of tensorrt 10.3.0 for this GPU: engine of another "

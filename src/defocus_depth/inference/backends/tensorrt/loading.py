@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from contextlib import closing
 
-from ....errors import BackendError, BackendUnavailableError, ModelError
+from ....errors import BackendError, BackendUnavailableError, EngineUnavailableError, ModelError
 from ..base import BackendRequest, Precision
 from ..fidelity import compare, gate_inputs, reference_backend, require_fidelity
 from .adapter import Flavour, import_library, require_installed
@@ -79,7 +79,7 @@ class EngineLoader:
                     reasons.append(str(error))
                     level = logging.INFO if isinstance(error, _KnownRefusal) else logging.WARNING
                     _LOG.log(level, "%s: %s engine not used: %s", self.maker.library.flavour.name, precision, error)
-        raise BackendUnavailableError(f"{self.maker.library.flavour.name}: {'; '.join(reasons)}")
+        raise EngineUnavailableError(f"{self.maker.library.flavour.name}: {'; '.join(reasons)}")
 
     def faithful(self, precision: Precision, may_build: bool) -> TensorRtBackend:
         """The backend with the engine in this precision, compared with the CPU on this GPU now or before.
