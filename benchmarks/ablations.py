@@ -30,6 +30,8 @@ from defocus_training.train.loop import train
 NARROW = "augment.tone=0 augment.softness=0 augment.jpeg=0 augment.demosaic=0"
 ABLATIONS: Mapping[str, str] = {
     "as released": "",
+    "as released, second seed": "seed=1",
+    "as released, third seed": "seed=2",
     "exact depth for targets (supervised twin)": "supervision=truth",
     "without the likelihood of |CoC|": "losses.sdnet=0",
     "without the likelihood of depth": "losses.depthnet=0",

@@ -33,7 +33,8 @@ from defocus_training.train.checkpoints import load_weights
 SEED = 4_000_000  # pools draw from 10 000 000 on
 BLURRED_PX = 2.0  # what is nearer to the focus has hardly a sign
 ROOMS = ProceduralOptions(size_px=256, nearest_px=(20, 50))
-SHOWN_ROOMS, SHOWN_COC_PX = 4, 20.0
+SHOWN_ROOMS, SHOWN_COC_PX = 2, 20.0
+JPEG_QUALITY = 80
 Map = npt.NDArray[np.float32]
 
 
@@ -111,7 +112,7 @@ def _draw(path: Path, rooms: list[Room], estimates: list[list[Map]]) -> None:
         np.hstack([_encoded(room.image), *(_coloured(coc) for coc in (room.coc_px, *cocs))])
         for room, cocs in zip(rooms, zip(*estimates, strict=True), strict=True)
     ]
-    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
+    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def _encoded(image: Map) -> npt.NDArray[np.uint8]:
