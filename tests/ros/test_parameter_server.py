@@ -69,9 +69,24 @@ def test_parameters_may_be_changed_together(bench) -> None:
     assert bench.node._session.settings.lens.focus_distance_m == math.inf
 
 
+def test_whole_numbers_are_doubles_where_doubles_are_meant(make_bench) -> None:
+    bench = make_bench(min_confidence=1, focus_distance_m=2, threads=2)
+    values = bench.node._parameter_server.values
+    assert [values.min_confidence, values.focus_distance_m, values.threads] == [1.0, 2.0, 2]
+    assert type(bench.node.get_parameter("min_confidence").value) is float
+    assert refusal(bench, min_confidence=0, color_max_m=9) == ""
+    assert type(bench.node.get_parameter("color_max_m").value) is float
+    assert "min_confidence" in refusal(bench, min_confidence=2)
+    assert "Wrong parameter type" in refusal(bench, min_confidence=True)
+    assert "Wrong parameter type" in refusal(bench, fusion_window=1.0)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
+        ({"min_confidence": 2}, "parameter min_confidence: expected float 0..1: .*2.0"),
+        ({"min_confidence": True}, "parameter min_confidence: expected float 0..1"),
+        ({"threads": 1.0}, "parameter threads: expected int 0..256"),
         ({"min_confidence": 2.0}, "parameter min_confidence: expected float 0..1: .*2.0"),
         ({"min_confidence": "high"}, "parameter min_confidence: expected float 0..1"),
         ({"transfer": "log"}, "transfer: expected auto"),

@@ -53,6 +53,18 @@ class ParameterServer(Generic[Parameters]):
         self._specs = tuple(parameter_specs(parameters))
         self.values = parameters(**{spec.name: _declared(node, spec) for spec in self._specs})
         node.add_on_set_parameters_callback(self._on_set)
+        if hasattr(node, "add_pre_set_parameters_callback"):  # Humble has none: there only values at start may be whole
+            node.add_pre_set_parameters_callback(self._with_doubles)
+
+    def _with_doubles(self, changes: list[Parameter]) -> list[Parameter]:
+        """Whole numbers as doubles where doubles are meant: YAML and command lines take `1` for an integer."""
+        doubles = {spec.name for spec in self._specs if isinstance(spec.default, float)}
+        return [
+            Parameter(change.name, Parameter.Type.DOUBLE, float(change.value))  # type: ignore[arg-type]
+            if change.name in doubles and change.type_ == Parameter.Type.INTEGER
+            else change
+            for change in changes
+        ]
 
     def _on_set(self, changes: Iterable[Parameter]) -> SetParametersResult:
         names = {spec.name for spec in self._specs}
@@ -77,10 +89,23 @@ class ParameterServer(Generic[Parameters]):
 
 def _declared(node: Node, spec: ParameterSpec) -> object:
     try:
-        return node.declare_parameter(spec.name, spec.default, descriptor(spec)).value
+        value = _given(node, spec) if isinstance(spec.default, float) else None
+        if value is None:
+            return node.declare_parameter(spec.name, spec.default, descriptor(spec)).value
+        return node.declare_parameter(spec.name, value, descriptor(spec), ignore_override=True).value
     except Exception as error:  # rclpy has one class for each way in which a value can be wrong
         expected = f"{type(spec.default).__name__} {spec.constraint}".strip()
         raise ConfigError(f"parameter {spec.name}: expected {expected}: {error}") from error
+
+
+def _given(node: Node, spec: ParameterSpec) -> float | None:
+    """The value of a double that was given at start as a whole number; None where it was not.
+
+    rclpy tells what was given only of parameters that are declared, and refuses an integer where a double is.
+    """
+    value = node.declare_parameter(spec.name, spec.default, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(spec.name)
+    return float(value) if type(value) is int else None  # bool is an int too
 
 
 def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
