@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from defocus_depth.cli import COMMANDS
 from defocus_depth.commands.dispatch import Command, main, write_json
 from defocus_depth.errors import ConfigError
 
@@ -117,6 +119,15 @@ def test_help_lists_commands_and_options(commands, capsys):
     assert capsys.readouterr().out == overview
     assert main("tool", commands, ["do", "--help"]) == 0
     assert "How often." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_is(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "2000")  # an option and its text are one line
+    assert main("defocus_depth", COMMANDS, [command, "--help"]) == 0
+    options = re.findall(r"^\W*(--[\w-]+)(.*)", capsys.readouterr().out, re.MULTILINE)
+    assert "--json" in [name for name, _ in options]
+    assert not [name for name, rest in options if re.match(r".*?\s{2,}\((default|required)", rest)]
 
 
 def test_write_json_is_sorted_makes_folders_and_replaces(tmp_path):

@@ -28,11 +28,11 @@ class EstimatorConfig:
     """What an estimator may be told. The defaults of the node and of the command line come from here.
 
     Attributes:
-        depth_min_m, depth_max_m: depths of interest (depth_max_m may be inf); they choose the working size, estimates
-            are never clamped to them. A depth_min_m of 0 stands for the focus distance at configuration: the default
-            rig is focused nearer than its scene. With that beyond depth_max_m it is NEAREST_SCENE_M.
-            depth_min_m also tells the network that nothing is nearer, which settles on which side of the focus what is
-            blurred lies; for 0 see `nearest_possible_dpt`.
+        depth_min_m: nearest depth of interest (m). It tells the network that nothing is nearer, which settles on which
+            side of the focus what is blurred lies, and with depth_max_m it chooses the working size; estimates are
+            never clamped. 0: nothing nearer than 0.35 m or the focus, whichever is nearer, and the working size is
+            that for the first focus distance.
+        depth_max_m: farthest depth of interest (m, inf allowed).
         threads: CPU threads of the backend, 0 = the library's choice.
         precision: of the arithmetic, where the backend has it. auto: on a GPU the fastest engine that kept to the
             float32 graph's maps, on a CPU f32. f16 and int8 are graphs of their own beside the model.
@@ -57,7 +57,11 @@ class EstimatorConfig:
             raise ConfigError(f"precision: expected one of {', '.join(get_args(Precision))}, got {self.precision!r}")
 
     def nearest_m(self, focus_distance_m: float) -> float:
-        """The nearest depth of interest (m) of a camera that is configured with this focus distance."""
+        """The nearest depth of interest (m) of a camera that is configured with this focus distance.
+
+        Without depth_min_m the focus distance, because the default rig is focused nearer than its scene; with that
+        beyond depth_max_m NEAREST_SCENE_M.
+        """
         if self.depth_min_m > 0:
             return self.depth_min_m
         return focus_distance_m if focus_distance_m < self.depth_max_m else min(NEAREST_SCENE_M, self.depth_max_m / 2)
