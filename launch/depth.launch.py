@@ -1,6 +1,7 @@
 """Depth from defocus: the lifecycle node `depth`, with the shared memory that images need.
 
 ros2 launch defocus_depth depth.launch.py lens_file:=robot image:=/camera/image_raw camera_info:=/camera/camera_info
+ros2 launch defocus_depth depth.launch.py lens_file:=/data/fixed_lens.yaml focus_distance_m:=0.5 depth_min_m:=0.6
 ros2 launch defocus_depth depth.launch.py build_only:=true   # only builds the model's TensorRT engines, once
 """
 
@@ -19,6 +20,7 @@ SHARE = get_package_share_directory("defocus_depth")
 TOPICS = ("image", "camera_info", "lens_state")
 # Parameters of the node that may be given on the command line; where empty, the params file holds.
 STRINGS = ("lens_file", "model", "backend", "image_transport")
+NUMBERS = ("focus_distance_m", "depth_min_m", "min_confidence")
 FLAGS = ("autostart", "use_sim_time", "publish_points")
 # Fast DDS 2 (Humble, Jazzy) reads the first, Fast DDS 3 (Kilted and later) the second.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -39,6 +41,9 @@ def _arguments():
         ("camera_info", "camera_info", "Topic of the camera's calibration."),
         ("lens_state", "lens_state", "Topic of the lens's focus distance."),
         ("lens_file", "", "Lens YAML, or the name of one in config/lenses; empty: as in params_file."),
+        ("focus_distance_m", "", "Focus distance (m, inf allowed) without lens_state; empty: as in params_file."),
+        ("depth_min_m", "", "Nothing is nearer than this (m); empty: as in params_file."),
+        ("min_confidence", "", "Depth with less confidence (0..1) becomes NaN; empty: as in params_file."),
         ("model", "", "Model file NAME.onnx; empty: as in params_file."),
         ("backend", "", "Inference backend; empty: as in params_file."),
         ("image_transport", "", "raw or compressed; empty: as in params_file."),
@@ -62,6 +67,7 @@ def _node(context):
     if flag("build_only"):
         return [_engine_builder(value)]
     given = {name: ParameterValue(value(name), value_type=str) for name in STRINGS if value(name)}
+    given |= {name: float(value(name)) for name in NUMBERS if value(name)}
     # The node starts itself rather than on launch's ChangeState events: it then also does so when it is respawned,
     # no event can be lost while it is still loading, and a manual deactivate is not undone.
     flags = {name: flag(name) for name in FLAGS if value(name)}

@@ -44,14 +44,15 @@ def generate_launch_description():
 
 def _arguments():
     described = (
-        ("bag", "", "rosbag2 folder, single .mcap or .db3 file, or ROS 1 .bag file."),
+        ("bag", None, "rosbag2 folder, single .mcap or .db3 file, or ROS 1 .bag file."),
         ("rate", "1.0", "Speed: 1 = as recorded."),
         ("clock_hz", "100.0", "Rate of /clock (Hz of wall time); the node runs on it."),
         ("image", "/image", "Topic of the bag's images, without /compressed."),
         ("camera_info", "", "Topic of the bag's camera_info; empty: none."),
         ("lens_state", "", "Topic of the bag's lens state; empty: the lens file's focus distance holds."),
         ("ground_truth", "", "Topic of the bag's depth images, for comparing; empty: none."),
-        ("lens_file", "robot", "Lens YAML, or the name of one in config/lenses."),
+        # No default: another camera's bag through the reference lens would give metres that mean nothing.
+        ("lens_file", None, "Lens YAML of the bag's camera, or the name of one in config/lenses."),
         ("model", "", "Model file NAME.onnx; empty: the one shipped in the package."),
         ("backend", "", "Inference backend; empty: the fastest."),
         ("image_transport", "raw", "raw or compressed."),

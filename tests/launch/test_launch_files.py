@@ -76,7 +76,7 @@ def entities(name: str) -> list[Recorded]:
     return runpy.run_path(str(ROOT / "launch" / name))["generate_launch_description"]().args[0]
 
 
-def arguments(found: list[Recorded]) -> dict[str, str]:
+def arguments(found: list[Recorded]) -> dict[str, Any]:
     declared = [entity for entity in found if type(entity).__name__ == "DeclareLaunchArgument"]
     assert all(argument.fields["description"] for argument in declared)
     return {argument.args[0]: argument.fields["default_value"] for argument in declared}
@@ -126,11 +126,15 @@ def test_arguments_reach_the_node() -> None:
 
 
 def test_every_overridden_parameter_exists() -> None:
-    given = {"lens_file": "a", "model": "b", "backend": "auto", "image_transport": "raw", "publish_points": "true"}
+    strings = {"lens_file": "a", "model": "b", "backend": "auto", "image_transport": "raw"}
+    numbers = {"focus_distance_m": "inf", "depth_min_m": "0.4", "min_confidence": "1"}
+    given = {**strings, **numbers, "publish_points": "true"}
     overrides = depth_node(**given)["parameters"][1]
     assert overrides.keys() - {"use_sim_time"} == {*given, "autostart"}
     assert overrides.keys() - {"use_sim_time"} <= {spec.name for spec in parameter_specs()}
-    for name in given.keys() - {"publish_points"}:
+    assert [overrides[name] for name in numbers] == [float("inf"), 0.4, 1.0]
+    assert all(isinstance(getattr(DepthNodeParameters(), name), float) for name in numbers)
+    for name in strings:
         assert overrides[name].fields == {"value_type": str} and isinstance(getattr(DepthNodeParameters(), name), str)
 
 
@@ -194,6 +198,11 @@ def test_the_simulation_starts_camera_depth_node_and_on_request_rviz() -> None:
     assert arguments(found)["lens_file"] == "robot"
 
 
+def test_a_replay_wants_to_be_told_the_bag_and_its_lens() -> None:
+    defaults = arguments(entities("replay.launch.py"))
+    assert [name for name, value in defaults.items() if value is None] == ["bag", "lens_file"]  # None: required
+
+
 def replayed(**given: str) -> tuple[dict[str, Any], list[Any]]:
     """Launch arguments of the depth node, and the command line of the player but for its executable."""
     found = entities("replay.launch.py")
@@ -207,7 +216,7 @@ def replayed(**given: str) -> tuple[dict[str, Any], list[Any]]:
 
 
 def test_a_replay_measures_the_node_on_the_bags_clock() -> None:
-    depth, player = replayed(bag="hall.mcap", image="/camera/image_raw")
+    depth, player = replayed(bag="hall.mcap", image="/camera/image_raw", lens_file="robot")
     assert depth == {
         "image": "/camera/image_raw", "camera_info": "camera_info", "lens_state": "lens_state", "lens_file": "robot",
         "model": "", "backend": "", "image_transport": "raw", "use_sim_time": "true",
@@ -222,7 +231,14 @@ def test_a_replay_measures_the_node_on_the_bags_clock() -> None:
 def test_every_argument_of_a_replay_reaches_its_command_line() -> None:
     from defocus_depth.cli import COMMANDS
 
-    given = {"camera_info": "/info", "lens_state": "/lens", "ground_truth": "/depth", "json": "a", "report": "b"}
+    given = {
+        "lens_file": "nyu",
+        "camera_info": "/info",
+        "lens_state": "/lens",
+        "ground_truth": "/depth",
+        "json": "a",
+        "report": "b",
+    }
     depth, player = replayed(bag="hall.mcap", image="/camera", image_transport="compressed", rate="0.5", **given)
     assert (depth["camera_info"], depth["lens_state"], depth["image_transport"]) == ("/info", "/lens", "compressed")
     assert "/camera/compressed" in player
@@ -231,7 +247,7 @@ def test_every_argument_of_a_replay_reaches_its_command_line() -> None:
     import tyro
 
     options = tyro.cli(importlib.import_module(COMMANDS["replay"].module).Options, args=player[1:])
-    assert (options.rate, options.node, options.lens) == (0.5, "/depth", "robot")
+    assert (options.rate, options.node, options.lens) == (0.5, "/depth", "nyu")
     recorded = options.recorded
     assert (recorded.camera_info_topic, recorded.lens_state_topic) == ("/info", "/lens")
     assert recorded.ground_truth_topic == "/depth"
