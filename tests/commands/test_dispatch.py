@@ -81,6 +81,13 @@ def test_a_missing_library_is_named(commands, capsys, arguments, library):
     assert f"expected Python package '{library}', which is not installed" in captured and captured.count("\n") == 1
 
 
+def test_a_missing_library_is_told_with_the_extra_that_brings_it(capsys):
+    commands = {"train": Command("no_such_module_for_test", "Trains.", "training")}
+    assert main("tool", commands, ["train"]) == 2
+    told = "which is not installed: pip install '.[training]' in the source folder of defocus_depth\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 def test_a_bug_is_not_hidden(commands):
     with pytest.raises(RuntimeError, match="a bug keeps its traceback"):
         main("tool", commands, ["do", "--what", "bug"])

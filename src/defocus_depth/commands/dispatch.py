@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import replacing
-from ..errors import ConfigError, DefocusDepthError
+from ..errors import ConfigError, DefocusDepthError, install_hint
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_BROKEN_PIPE = 128 + 13  # as shells tell of programs that SIGPIPE ended
@@ -28,10 +28,11 @@ _LEFT_TO_DOCTOR = "defocus_depth.inference.backends.absent"  # what auto does no
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command lives (`module` holds `Options` and `run`) and the line that lists it."""
+    """Where a command lives (`module` holds `Options` and `run`), the line that lists it, and the extra it needs."""
 
     module: str
     summary: str
+    extra: str = ""
 
 
 def main(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> int:
@@ -71,7 +72,8 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
         print(f"{program}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
-        print(f"{program}: expected Python package {error.name!r}, which is not installed: {error}", file=sys.stderr)
+        remedy = install_hint(command.extra) if command.extra else error
+        print(f"{program}: expected Python package {error.name!r}, which is not installed: {remedy}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)

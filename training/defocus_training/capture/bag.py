@@ -34,7 +34,7 @@ def write_stack_bag(path: Path, stack: FocalStack) -> None:
         StackError, ImageError: a frame cannot be read.
     """
     order = sorted(range(len(stack.frames)), key=lambda index: stack.frames[index].stamp_ns or index)
-    with new_bag(path) as bag:
+    with new_bag(path, overwrite=True) as bag:  # what is there was made of a stack of this name, too
         for name, kind in _TOPICS.items():
             bag.add_topic(RecordedTopic(name, kind))
         for index in order:

@@ -57,7 +57,5 @@ def test_digest_is_of_what_makes_the_graph():
 
 def test_without_onnx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(
-        BackendUnavailableError, match="expected the package onnx: pip install 'defocus_depth.tensorrt.'"
-    ):
+    with pytest.raises(BackendUnavailableError, match=r"expected the package onnx: pip install '\.\[tensorrt\]'"):
         pixel_graph()
