@@ -140,7 +140,7 @@ def _choice(figures: Mapping[str, Any]) -> str:
 
 
 def _ablations(figures: Mapping[str, Any]) -> str:
-    rows = [[row["name"], *(_cell(row[key]) for key in COLUMNS)] for row in figures["variants"]]
+    rows = [[row["name"].replace("|", r"\|"), *(_cell(row[key]) for key in COLUMNS)] for row in figures["variants"]]
     seeds = [row["abs_rel"] for row in figures["variants"] if row["name"].startswith("as released")]
     text = (
         f"Runs of {figures['steps']} steps ({figures['images']} images) from random weights that differ in one thing, "
