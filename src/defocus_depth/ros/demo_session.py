@@ -95,10 +95,12 @@ def record_session(
     """
     with _node() as node, ExitStack() as running:
         watch = _Watch(node)
-        depth_node = NodeProcess(NODE_MODULE, _node_arguments(settings), environment, scratch / "depth_node.log")
-        watch.processes["node"] = running.enter_context(depth_node)
-        camera = NodeProcess(CAMERA_MODULE, _camera_arguments(settings), environment, scratch / "camera.log")
-        watch.processes["camera"] = running.enter_context(camera)
+        watch.processes["node"] = running.enter_context(
+            NodeProcess(NODE_MODULE, _node_arguments(settings), environment, scratch / "depth_node.log")
+        )
+        watch.processes["camera"] = running.enter_context(
+            NodeProcess(CAMERA_MODULE, _camera_arguments(settings), environment, scratch / "camera.log")
+        )
         watch.spin(settings, progress)
         return watch.session(settings)
 
