@@ -67,7 +67,7 @@ def _node(context):
     if flag("build_only"):
         return [_engine_builder(value)]
     given = {name: ParameterValue(value(name), value_type=str) for name in STRINGS if value(name)}
-    given |= {name: float(value(name)) for name in NUMBERS if value(name)}
+    given |= {name: _number(name, value(name)) for name in NUMBERS if value(name)}
     # The node starts itself rather than on launch's ChangeState events: it then also does so when it is respawned,
     # no event can be lost while it is still loading, and a manual deactivate is not undone.
     flags = {name: flag(name) for name in FLAGS if value(name)}
@@ -84,6 +84,13 @@ def _node(context):
             output="screen",
         )
     ]
+
+
+def _number(name, text):
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected a number, got {text!r}") from error
 
 
 def _engine_builder(value):

@@ -134,6 +134,8 @@ def test_every_overridden_parameter_exists() -> None:
     assert overrides.keys() - {"use_sim_time"} <= {spec.name for spec in parameter_specs()}
     assert [overrides[name] for name in numbers] == [float("inf"), 0.4, 1.0]
     assert all(isinstance(getattr(DepthNodeParameters(), name), float) for name in numbers)
+    with pytest.raises(ValueError, match="depth_min_m: expected a number, got '0,4'"):
+        depth_node(depth_min_m="0,4")
     for name in strings:
         assert overrides[name].fields == {"value_type": str} and isinstance(getattr(DepthNodeParameters(), name), str)
 

@@ -21,12 +21,12 @@ def planned(target: str, venv: Path, python: str = "python3") -> str:
 
 
 def python_beside(folder: Path, *modules: str) -> str:
-    """A Python, not of a virtual environment, in whose own library these modules are."""
+    """A Python, not of a virtual environment, in whose own library these modules are, and no others (-S)."""
     for name in modules:
         (folder / "site" / name).mkdir(parents=True)
         (folder / "site" / name / "__init__.py").touch()
     found = folder / "python"
-    found.write_text(f'#!/bin/sh\nPYTHONPATH={folder}/site exec {sys._base_executable} "$@"\n')  # type: ignore[attr-defined]
+    found.write_text(f'#!/bin/sh\nPYTHONPATH={folder}/site exec {sys._base_executable} -S "$@"\n')  # type: ignore[attr-defined]
     found.chmod(0o755)
     return str(found)
 

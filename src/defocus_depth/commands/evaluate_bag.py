@@ -78,8 +78,8 @@ def run(options: Options) -> int:
             samples.relay = out_bag.relay
         evaluation = BagEvaluation(samples, method, predict, options.min_confidence, _on_frame(report, out_bag))
         judged = JudgedFrames(shown(evaluation, progress))
-        if options.recorded.ground_truth_topic:
-            judged.check_truth(f"{options.bag}: {options.recorded.ground_truth_topic}")
+    if options.recorded.ground_truth_topic:
+        judged.check_truth(f"{options.bag}: {options.recorded.ground_truth_topic}")
     tallies = {samples.name: samples.tally}
     made_with = provenance(method.info)
     figures = bag_summary(options.method, judged, options.min_confidence, tallies, made_with, rendered)

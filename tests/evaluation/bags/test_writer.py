@@ -41,6 +41,14 @@ def test_after_an_error_the_old_bag_is_still_there(tmp_path) -> None:
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_was_written_under_the_name_meanwhile_is_not_replaced_either(tmp_path) -> None:
+    path = tmp_path / "words.mcap"
+    with pytest.raises(ConfigError, match="expected the name of a new bag"), new_bag(path) as bag:
+        bag.add_topic(RecordedTopic("/words", STRING))
+        path.write_text("another process's")
+    assert path.read_text() == "another process's" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_types_of_the_users_own_keep_their_definition(tmp_path) -> None:
     path = tmp_path / "own.mcap"
     with new_bag(path) as bag:

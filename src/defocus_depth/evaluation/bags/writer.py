@@ -73,6 +73,7 @@ def new_bag(path: Path, overwrite: bool = False) -> Iterator[BagWriter]:
             writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             with writer:
                 yield BagWriter(writer)
+            _check_free(path, overwrite)  # once more: another process may have written there meanwhile
             _move(folder, path)
     except OSError as error:
         raise ConfigError(f"{path}: expected a writable bag file, got {error}") from error
