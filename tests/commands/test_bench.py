@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_tensorrt import FakeGpu, FakeTensorRt, model_with_variants
 
 from defocus_depth.cli import COMMANDS
 from defocus_depth.commands.bench import VARIANTS
 from defocus_depth.commands.dispatch import main
-from defocus_depth.inference import BACKENDS, file_sha256
+from defocus_depth.inference import BACKENDS, BackendRequest, file_sha256, load_artifact, load_backend
+from defocus_depth.inference.backends.tensorrt import loading
+from defocus_depth.inference.backends.tensorrt.cache import FOLDER_VARIABLE
 
 
 def bench(*arguments: object) -> int:
@@ -67,6 +72,32 @@ def test_a_backend_that_does_not_load_is_listed_with_its_reason(
     assert "export with --format pt2" in figures["unavailable"]["torch"]
     assert "expected precision f32 or int8 or f16, got bf16" in figures["unavailable"]["onnxruntime:bf16"]
     assert "torch not timed" in capsys.readouterr().out
+
+
+def test_a_precision_that_another_stands_in_for_is_not_timed_under_its_name(
+    make_tiny_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gpu = FakeGpu()
+    trt = FakeTensorRt("tensorrt", gpu)
+    monkeypatch.setattr(loading, "open_gpu", gpu.open)
+    monkeypatch.setitem(sys.modules, "tensorrt", trt)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "engines"))
+    model = model_with_variants(make_tiny_model, tmp_path, "f16", "int8")
+    artifact = load_artifact(model)
+    trt.faults[artifact.variant_path("int8").read_bytes()] = "scale"
+    for height, width in artifact.sidecar.sizes:  # int8 is built and refused, f16 built
+        load_backend("tensorrt", BackendRequest(artifact, height, width)).close()
+    written = tmp_path / "bench.json"
+    backends = ("tensorrt", "tensorrt:f16", "tensorrt:int8")
+    assert bench("--model", model, "--backends", *backends, "--json", written) == 0
+    figures = json.loads(written.read_text())
+    assert {row["backend"] for row in figures["timings"]} == {"tensorrt", "tensorrt:f16"}
+    (reason,) = figures["unavailable"].values()
+    assert reason == (
+        "expected an engine in int8, got one in f16; whether int8 is missing or refused, and why, says "
+        f"defocus_depth build-engine {model} --flavour tensorrt --precisions int8"
+    )
+    assert gpu.live == {} and gpu.users == 0
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ class Options:
     model: Path | None = None
     """`<name>.onnx` with its sidecar; the released model by default."""
     backends: tuple[str, ...] = VARIANTS
-    """Backends to time, each a name or name:precision. Those that do not load are listed with their reason."""
+    """Backends to time, each a name or name:precision. Those that do not load, or load in another precision, are
+    listed with their reason."""
     rounds: int = 40
     """Timed rounds; in each one every backend runs once at every working size."""
     threads: int = EstimatorConfig.threads
@@ -101,10 +102,22 @@ def _load(candidates: list[Candidate]) -> tuple[list[tuple[str, BackendRequest, 
     loaded, refused = [], {}
     for variant, request in candidates:
         try:
-            loaded.append((variant, request, load_backend(variant.partition(":")[0], request)))
+            loaded.append((variant, request, _load_as_named(variant, request)))
         except (BackendError, ModelError) as error:
             refused[variant] = str(error)
     return loaded, refused
+
+
+def _load_as_named(variant: str, request: BackendRequest) -> Backend:
+    """The backend; refused where another precision than the one named stands in: TensorRT takes the next faithful."""
+    name, _, precision = variant.partition(":")
+    backend = load_backend(name, request)
+    if precision in ("", "auto", backend.precision):
+        return backend
+    backend.close()
+    command = f"defocus_depth build-engine {request.artifact.onnx_path} --flavour {name} --precisions {precision}"
+    found = f"expected an engine in {precision}, got one in {backend.precision}"
+    raise BackendError(f"{found}; whether {precision} is missing or refused, and why, says {command}")
 
 
 def _timings(loaded: list[tuple[str, BackendRequest, Backend]], rounds: int) -> list[Timing]:
