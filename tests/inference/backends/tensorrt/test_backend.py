@@ -11,12 +11,13 @@ import pytest
 
 from defocus_depth.errors import BackendError, BackendUnavailableError
 from defocus_depth.inference import BackendRequest, load_backend, load_estimator
-from defocus_depth.inference.backends import registry
+from defocus_depth.inference.backends import Preparation, registry
 from defocus_depth.inference.backends.tensorrt import loading
-from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT, import_library
+from defocus_depth.inference.backends.tensorrt.adapter import TENSORRT, TENSORRT_RTX, import_library
 from defocus_depth.inference.backends.tensorrt.building import EngineMaker
 from defocus_depth.inference.backends.tensorrt.cache import EngineCache
 from defocus_depth.inference.backends.tensorrt.device import GpuIdentity
+from defocus_depth.inference.working_size import choose_geometry
 from defocus_depth.types import LensParameters
 
 RequestMaker = Callable[..., BackendRequest]
@@ -82,9 +83,6 @@ def test_a_thousand_times_loaded_and_closed_nothing_is_left(
     for number in range(1000):
         backend = loading.load_flavour(request, TENSORRT)
         if number % 100 == 0:
-            from defocus_depth.inference.backends import Preparation
-            from defocus_depth.inference.working_size import choose_geometry
-
             preparation = Preparation(choose_geometry((90, 130), 20, [(64, 96)], 20), "srgb", "srgb")
             for _ in range(3):
                 assert backend.run_pixels(image, preparation, inputs()[1]) is not None
@@ -93,6 +91,26 @@ def test_a_thousand_times_loaded_and_closed_nothing_is_left(
         assert trt.gpu.live == {} and trt.gpu.users == 0
     assert most > 10
     assert trt.built == ["network", "pixels"]
+
+
+@pytest.mark.parametrize("fault", ["context", "sequence"])
+def test_closing_that_fails_at_pre_processing_leaves_nothing_behind(
+    fault: str, tiny_model: Path, request_for, inputs: Inputs, engines, rtx
+):
+    backend = loading.load_flavour(request_for(tiny_model), TENSORRT_RTX)
+    preparation = Preparation(choose_geometry((90, 130), 20, [(64, 96)], 20), "srgb", "srgb")
+    assert backend.run_pixels(np.zeros((90, 130, 3), np.uint8), preparation, inputs()[1]) is not None
+    broken, name = (rtx.gpu, "activate") if fault == "context" else (backend._pixel_sequence, "close")
+
+    def fail_once() -> None:
+        delattr(broken, name)
+        raise BackendError("CUDA: expected CUDA_SUCCESS, got LAUNCH_FAILED")
+
+    setattr(broken, name, fail_once)
+    with pytest.raises(BackendError, match="LAUNCH_FAILED"):
+        backend.close()
+    assert rtx.gpu.live == {} and rtx.gpu.users == 0
+    backend.close()
 
 
 def test_out_of_memory_half_way_leaves_nothing_behind(tiny_model: Path, request_for: RequestMaker, engines, trt):

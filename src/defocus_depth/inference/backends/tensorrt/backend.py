@@ -94,8 +94,8 @@ class TensorRtBackend:
         if not self._is_open:
             return
         self._is_open = False
-        self._close_pixels()
         try:
+            self._close_pixels()
             self._gpu.activate()
             self._kernels.keep(self._engine.runtime_cache())
         finally:
@@ -160,8 +160,9 @@ class TensorRtBackend:
         stage.keep_kernels()
 
     def _close_pixels(self) -> None:
-        if self._pixel_sequence is not None:
-            self._pixel_sequence.close()
-        if self._pixels is not None:
-            self._pixels.close()
-        self._pixels = self._pixel_sequence = None
+        with ExitStack() as stack:  # each, whatever fails; last in, first out
+            if self._pixels is not None:
+                stack.callback(self._pixels.close)
+            if self._pixel_sequence is not None:
+                stack.callback(self._pixel_sequence.close)
+            self._pixels = self._pixel_sequence = None
