@@ -192,8 +192,20 @@ def test_what_is_of_no_use_is_built_anew(harm: str, tiny_model: Path, tmp_path: 
             path.write_bytes(path.read_bytes()[:-3])
     if harm == "not taken":
         trt.refused_engines.update(trt.serialised)
-    assert built(tiny_model, "--sizes", "96x64")[0] == 0
+    code, rows = built(tiny_model, "--sizes", "96x64")
+    assert code == 0 and [row["was_there"] for row in rows.values()] == [False, False]
     assert sorted(trt.built) == ["network", "network", "pixels", "pixels"]
+    assert trt.gpu.live == {} and trt.gpu.users == 0
+
+
+def test_an_engine_that_does_not_fit_into_memory_now_is_told_and_left(tiny_model: Path, trt, built):
+    assert built(tiny_model, "--sizes", "96x64")[0] == 0
+    trt.refused_engines.update(engine for engine in trt.serialised if b"network" in engine)
+    trt.refusal = ("Error Code 2: OutOfMemory (Requested size was 4096 bytes.)",)
+    code, rows = built(tiny_model, "--sizes", "96x64")
+    assert code == 1 and rows["f32", "96x64"]["was_there"]
+    assert "OutOfMemory" in rows["f32", "96x64"]["problem"]
+    assert trt.built == ["pixels", "network"]
     assert trt.gpu.live == {} and trt.gpu.users == 0
 
 

@@ -166,6 +166,7 @@ class FakeTensorRt(ModuleType):
         self.built: list[str] = []
         self.serialised: list[bytes] = []
         self.refused_engines: set[bytes] = set()
+        self.refusal = ("engine of another version",)
         self.lens_shape = LENS_SHAPE
         self.kernels = b""
         self.received_kernels: list[bytes] = []
@@ -328,7 +329,8 @@ class FakeTensorRt(ModuleType):
             def deserialize_cuda_engine(self, engine: bytes) -> Engine | None:
                 about = json.loads(engine)
                 if about["fault"] == "load" or engine in trt.refused_engines:
-                    self._logger.log(1, "engine of another version")
+                    for complaint in trt.refusal:
+                        self._logger.log(1, complaint)
                     return None
                 return Engine(about)
 

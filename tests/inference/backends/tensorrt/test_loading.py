@@ -70,6 +70,40 @@ def test_where_nothing_may_be_built_such_an_engine_is_told_with_the_command(
     assert trt.built.count("network") == 1 and trt.gpu.users == 0
 
 
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "Error Code 2: OutOfMemory (Requested size was 4096 bytes.)",
+        "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)",
+        "Requested amount of GPU memory (4096 bytes) could not be allocated.",
+    ],
+)
+def test_an_engine_that_does_not_fit_into_memory_is_told_and_not_built_anew(
+    complaint: str, tiny_model: Path, request_for: RequestMaker, engines, trt
+):
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    trt.refused_engines.add(trt.serialised[0])
+    trt.refusal = (complaint, "[runtime.cpp] Error Code 4: Internal Error (Engine deserialization failed.)")
+    with pytest.raises(BackendUnavailableError) as refusal:
+        load_backend("tensorrt", request_for(tiny_model))
+    assert "tensorrt: expected memory for the engine" in str(refusal.value) and complaint in str(refusal.value)
+    assert trt.built == ["network", "pixels"] and trt.gpu.live == {} and trt.gpu.users == 0
+    trt.refused_engines.clear()
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    assert trt.built == ["network", "pixels"]
+
+
+def test_advice_that_mentions_memory_keeps_no_engine_from_being_built_anew(
+    tiny_model: Path, request_for: RequestMaker, engines, trt
+):
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    trt.refused_engines.add(trt.serialised[0])
+    advice = "CUDA lazy loading is not enabled. Enabling it can significantly reduce device memory usage"
+    trt.refusal = (advice, "engine of another version")
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    assert trt.built == ["network", "pixels", "network"]
+
+
 def test_a_refused_engine_is_compared_once_and_then_known(
     tmp_path: Path, make_model_with_variants, request_for: RequestMaker, engines, trt, compared, caplog
 ):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ....errors import BackendError, ModelError
 from ..base import BackendRequest, Precision
 from .building import PIXELS, EngineMaker
-from .cache import EngineKey
+from .cache import CachedEngine, EngineKey
+from .engine import EngineNotTakenError, require_taken
 from .loading import EngineLoader
 from .pixel_loading import found_pixel_engine
 
@@ -76,7 +77,7 @@ class BuildAhead:
             return True
 
         size = f"{request.width}x{request.height}"
-        return self._row(precision, size, lambda: self.maker.network_key(request, precision), self._trusted, build)
+        return self._row(precision, size, lambda: self.maker.network_key(request, precision), self._found, build)
 
     def _row(
         self,
@@ -99,9 +100,19 @@ class BuildAhead:
             mebibytes = round(path.stat().st_size / _MEBIBYTE, 1)
         return Built(precision, size, file, mebibytes, seconds, there, verified, problem)
 
-    def _trusted(self, key: EngineKey) -> object:
-        """The engine in the cache; None where there is none to be trusted."""
+    def _found(self, key: EngineKey) -> CachedEngine | None:
+        """The engine in the cache. One that must not be trusted, or that the library does not take, is as none."""
         try:
-            return self.maker.cache.load(key)
+            cached = self.maker.cache.load(key)
         except BackendError:
             return None
+        return cached if cached is not None and self._is_taken(cached.engine) else None
+
+    def _is_taken(self, engine: bytes) -> bool:
+        """Where no GPU is, and where memory lacks, that shows when it is loaded."""
+        try:
+            if self.maker.gpu is not None:
+                require_taken(self.maker.library, engine)
+        except BackendError as error:
+            return not isinstance(error, EngineNotTakenError)
+        return True

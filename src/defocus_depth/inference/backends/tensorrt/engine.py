@@ -90,14 +90,27 @@ class Engine:
 
 
 def require_taken(library: Library, engine: bytes) -> None:
-    """Refuse with an EngineNotTakenError a serialised, trusted engine that cannot be used on this machine."""
+    """Load a serialised, trusted engine once, to see whether it can be used on this machine.
+
+    Raises:
+        EngineNotTakenError: it is of another version or GPU.
+        BackendError: it does not fit into memory.
+    """
     library.problems.clear()
     _deserialised(library, library.trt.Runtime(library.log), engine)
 
 
 def _deserialised(library: Library, runtime: Any, engine: bytes) -> Any:
     loaded = runtime.deserialize_cuda_engine(engine)
+    if loaded is None and _lacks_memory(library):  # built anew it would need as much
+        raise BackendError(f"{library.flavour.name}: expected memory for the engine: {library.complaint()}")
     if loaded is None:
         expected = f"an engine of {library.flavour.name} {library.version} for this GPU"
         raise EngineNotTakenError(f"expected {expected}: {library.complaint()}")
     return loaded
+
+
+def _lacks_memory(library: Library) -> bool:
+    """Whether what it logged is about memory: it returns nothing else. Its advice to load kernels lazily is not."""
+    problems = [problem.lower() for problem in library.problems]
+    return any("memory" in problem and "lazy loading" not in problem for problem in problems)
