@@ -40,9 +40,8 @@ PACKAGES = (
 NVIDIA_SMI = ["nvidia-smi", "--query-gpu=name,compute_cap,driver_version,memory.total", "--format=csv,noheader"]
 # The CUDA driver's own answer: a Jetson's nvidia-smi knows neither capability nor memory.
 DRIVER = "from defocus_depth.inference.backends.tensorrt.device import open_gpu; print(open_gpu().identity)"
-STEP_LIMIT_S = (
-    7200.0  # TensorRT builds an engine for minutes, on a Jetson those of all sizes and precisions for an hour
-)
+# TensorRT builds an engine for minutes, on a Jetson those of all sizes and precisions for an hour.
+STEP_LIMIT_S = 7200.0
 TIMED_OUT = 124
 FAILED, NOT_RUN = "FAILED", "not run"
 MARKED = "gpu or tensorrt"

@@ -22,7 +22,7 @@ from ..inference.backends.tensorrt.adapter import FLAVOURS, Library, import_libr
 from ..inference.backends.tensorrt.ahead import BuildAhead, Built, sizes_without_engine
 from ..inference.backends.tensorrt.builder import WORKSPACE_BYTES
 from ..inference.backends.tensorrt.builder import Progress as BuildProgress
-from ..inference.backends.tensorrt.building import PIXELS, EngineMaker, precisions_to_try
+from ..inference.backends.tensorrt.building import PIXELS, EngineMaker, built_for, precisions_to_try
 from ..inference.backends.tensorrt.cache import FOLDER_VARIABLE, EngineCache, default_folder
 from ..inference.backends.tensorrt.device import GpuIdentity, open_gpu
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
@@ -101,8 +101,7 @@ def _library(flavour: str | None, gpu: GpuIdentity | None) -> Library:
 def _importable(name: str, gpu: GpuIdentity | None) -> Library:
     """The library, which can build here: with a driver, or without if it needs none."""
     library = import_library(FLAVOURS[name])
-    if gpu is None and not library.flavour.portable:
-        raise BackendUnavailableError(f"{name}: expected an NVIDIA driver: its engines are built for one GPU model")
+    built_for(library.flavour, gpu)  # refuses
     return library
 
 

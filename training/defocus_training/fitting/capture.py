@@ -50,11 +50,11 @@ def read_capture(path: Path) -> Capture:
     stack = read_stack(path)
     if len(stack.frames) < FEWEST_FRAMES:
         raise StackError(f"{path}: frames: expected at least {FEWEST_FRAMES} to fit, got {len(stack.frames)}")
-    exposure = _relative_exposure(stack)
-    frames = np.stack([_radiance(stack, index) / exposure[index] for index in range(len(stack.frames))])
     focus, gain = _optics(stack)
     if len(set(focus.round(FOCUS_DIGITS))) < FEWEST_FRAMES:
         raise StackError(f"{path}: frames: expected at least {FEWEST_FRAMES} different foci to fit, got one")
+    exposure = _relative_exposure(stack)
+    frames = np.stack([_radiance(stack, index) / exposure[index] for index in range(len(stack.frames))])
     return Capture(stack, frames.astype(np.float32), 1 / exposure, focus, gain)
 
 

@@ -203,6 +203,18 @@ def test_an_engine_for_pre_processing_the_library_does_not_take_is_built_anew(
     assert "engine for pre-processing not used: expected an engine of tensorrt 10.3.0 for this GPU" in caplog.text
 
 
+def test_an_engine_for_pre_processing_that_does_not_fit_into_memory_is_not_built_anew(
+    tiny_model: Path, request_for: RequestMaker, engines, trt
+):
+    load_backend("tensorrt", request_for(tiny_model)).close()
+    spoil(maker_of(trt).pixel_key())
+    trt.refusal = ("Error Code 2: OutOfMemory (Requested size was 4096 bytes.)",)
+    backend = load_backend("tensorrt", request_for(tiny_model))
+    assert not prepared_on_the_gpu(backend)  # the CPU does it
+    backend.close()
+    assert trt.built == ["network", "pixels"] and trt.gpu.live == {}
+
+
 def test_kernels_are_kept_whenever_they_are_new_and_not_only_when_an_engine_is_compared(
     tiny_model: Path, request_for: RequestMaker, engines: Path, rtx
 ):

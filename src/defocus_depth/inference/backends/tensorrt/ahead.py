@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from ....errors import BackendError, ModelError
 from ..base import BackendRequest, Precision
 from .building import PIXELS, EngineMaker
-from .cache import CachedEngine, EngineKey
-from .engine import EngineNotTakenError, require_taken
+from .cache import EngineKey
 from .loading import EngineLoader
-from .pixel_loading import found_pixel_engine
 
 _MEBIBYTE = 1 << 20
 
@@ -63,7 +61,7 @@ class BuildAhead:
                 self.maker.build_pixels()
             return False
 
-        return self._row(PIXELS, "any", self.maker.pixel_key, lambda key: found_pixel_engine(self.maker), build)
+        return self._row(PIXELS, "any", self.maker.pixel_key, build)
 
     def network(self, request: BackendRequest, precision: Precision) -> Built:
         """The network's engine, compared with the CPU where a GPU is that runs it."""
@@ -77,21 +75,16 @@ class BuildAhead:
             return True
 
         size = f"{request.width}x{request.height}"
-        return self._row(precision, size, lambda: self.maker.network_key(request, precision), self._found, build)
+        return self._row(precision, size, lambda: self.maker.network_key(request, precision), build)
 
     def _row(
-        self,
-        precision: str,
-        size: str,
-        find_key: Callable[[], EngineKey],
-        find: Callable[[EngineKey], object],
-        build: Callable[[bool], bool],
+        self, precision: str, size: str, find_key: Callable[[], EngineKey], build: Callable[[bool], bool]
     ) -> Built:
         """Each step may be refused: the graph that names the file, the folder, the build, the comparison."""
         start, file, mebibytes, there, verified, problem = time.perf_counter(), "", 0.0, False, False, ""
         try:
             path = self.maker.cache.path(key := find_key())
-            file, there = path.name, not self.force and find(key) is not None
+            file, there = path.name, not self.force and self.maker.found(key) is not None
             verified = build(there)
         except (BackendError, ModelError) as error:
             problem = str(error)
@@ -99,20 +92,3 @@ class BuildAhead:
         if file and path.is_file():
             mebibytes = round(path.stat().st_size / _MEBIBYTE, 1)
         return Built(precision, size, file, mebibytes, seconds, there, verified, problem)
-
-    def _found(self, key: EngineKey) -> CachedEngine | None:
-        """The engine in the cache. One that must not be trusted, or that the library does not take, is as none."""
-        try:
-            cached = self.maker.cache.load(key)
-        except BackendError:
-            return None
-        return cached if cached is not None and self._is_taken(cached.engine) else None
-
-    def _is_taken(self, engine: bytes) -> bool:
-        """Where no GPU is, and where memory lacks, that shows when it is loaded."""
-        try:
-            if self.maker.gpu is not None:
-                require_taken(self.maker.library, engine)
-        except BackendError as error:
-            return not isinstance(error, EngineNotTakenError)
-        return True

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ....errors import BackendError
+from ....errors import BackendError, BackendUnavailableError
 from ...artifact import file_sha256
 from ..base import BackendRequest, Precision, check_lens, chosen_precision, graph_path
-from .adapter import Library
+from .adapter import Flavour, Library
 from .builder import WORKSPACE_BYTES, BuildOptions, Progress, ShapeRange, Tensor, build_plan
 from .cache import ANY_GPU, CachedEngine, EngineCache, EngineKey
 from .device import GpuIdentity
+from .engine import require_taken
 from .logged_progress import LoggedProgress
 from .pixel_graph import SHAPES, graph_digest, pixel_graph
 
+_LOG = logging.getLogger(__name__)
 FASTEST_FIRST: tuple[Precision, ...] = ("int8", "f16", "f32")
 PIXELS = "pixels"
 
@@ -33,6 +36,20 @@ def precisions_to_try(request: BackendRequest, name: str) -> list[Precision]:
     if wanted not in there:
         graph_path(request, wanted)  # says which file is missing
     return there[there.index(wanted) :]
+
+
+def built_for(flavour: Flavour, gpu: GpuIdentity | None) -> GpuIdentity:
+    """The GPU that the flavour's engines are for where `gpu` is: that one, or any.
+
+    Raises:
+        BackendUnavailableError: it would be that one, and there is none.
+    """
+    if flavour.portable:
+        return ANY_GPU
+    if gpu is None:
+        expected = "expected an NVIDIA driver: its engines are built for one GPU model"
+        raise BackendUnavailableError(f"{flavour.name}: {expected}")
+    return gpu
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,20 @@ class EngineMaker:
         """The key of the engine for pre-processing."""
         return self._key(graph_digest(), PIXELS, "any")
 
+    def found(self, key: EngineKey) -> CachedEngine | None:
+        """The engine in the cache. One that must not be trusted, or that the library does not take, is as good as none.
+
+        Without a GPU it cannot be seen whether it is taken: that shows when it is loaded.
+        """
+        try:
+            cached = self.cache.load(key)
+            if cached is not None and self.gpu is not None:
+                require_taken(self.library, cached.engine)
+        except BackendError as error:
+            _LOG.warning("%s: %s not used: %s", self.library.flavour.name, _name(key), error)
+            return None
+        return cached
+
     def build_network(self, request: BackendRequest, precision: Precision) -> CachedEngine:
         """Build and keep the network's engine, not verified yet.
 
@@ -73,18 +104,17 @@ class EngineMaker:
             check_lens(path, next((tensor.shape for tensor in inputs if tensor.name == "lens"), ()))
 
         key = self.network_key(request, precision)
-        progress = self._progress(f"{precision} engine for {key.size} px")
-        options = BuildOptions({"image": shape}, self.workspace_bytes, progress=progress, check=check)
+        options = BuildOptions({"image": shape}, self.workspace_bytes, progress=self._progress(key), check=check)
         return self._build(key, path.read_bytes, options)
 
     def build_pixels(self) -> CachedEngine:
         """Build and keep the engine for pre-processing. Needs the Python package onnx."""
-        progress = self._progress("engine for pre-processing")
-        options = BuildOptions(SHAPES, self.workspace_bytes, progress=progress)
-        return self._build(self.pixel_key(), pixel_graph, options)
+        key = self.pixel_key()
+        options = BuildOptions(SHAPES, self.workspace_bytes, progress=self._progress(key))
+        return self._build(key, pixel_graph, options)
 
-    def _progress(self, what: str) -> Progress:
-        return self.progress or LoggedProgress(f"{self.library.flavour.name}: {what}")
+    def _progress(self, key: EngineKey) -> Progress:
+        return self.progress or LoggedProgress(f"{self.library.flavour.name}: {_name(key)}")
 
     def _build(self, key: EngineKey, graph: Callable[[], bytes], options: BuildOptions) -> CachedEngine:
         about = {"library": key.library, "gpu": key.about["gpu"]}
@@ -110,7 +140,9 @@ class EngineMaker:
 
     def _key(self, digest: str, precision: str, size: str) -> EngineKey:
         flavour = self.library.flavour
-        gpu = ANY_GPU if flavour.portable else self.gpu
-        if gpu is None:
-            raise BackendError(f"{flavour.name}: expected an NVIDIA driver: its engines are built for one GPU model")
+        gpu = built_for(flavour, self.gpu)
         return EngineKey(f"{flavour.name} {self.library.version}", gpu, digest, precision, size)
+
+
+def _name(key: EngineKey) -> str:
+    return "engine for pre-processing" if key.precision == PIXELS else f"{key.precision} engine for {key.size} px"

@@ -90,14 +90,20 @@ class Engine:
 
 
 def require_taken(library: Library, engine: bytes) -> None:
-    """Load a serialised, trusted engine once, to see whether it can be used on this machine.
+    """Load a serialised, trusted engine once, to see whether it is for this machine.
+
+    Where memory lacks it passes: that shows when it is loaded for good, and another would need as much.
 
     Raises:
         EngineNotTakenError: it is of another version or GPU.
-        BackendError: it does not fit into memory.
     """
     library.problems.clear()
-    _deserialised(library, library.trt.Runtime(library.log), engine)
+    try:
+        _deserialised(library, library.trt.Runtime(library.log), engine)
+    except EngineNotTakenError:
+        raise
+    except BackendError:
+        pass
 
 
 def _deserialised(library: Library, runtime: Any, engine: bytes) -> Any:
