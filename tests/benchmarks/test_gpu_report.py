@@ -92,7 +92,7 @@ def test_tests_that_need_a_gpu_exist_and_are_asked_for(tmp_path: Path):
         "tests/inference/backends/tensorrt/test_on_device.py",
         "tests/inference/backends/test_torch_backend.py",
         "tests/training/fitting/test_fit.py",
-        "tests/training/data/test_torch_blur.py",
+        "tests/training/data/test_stack_engine.py",
     } <= asked
     assert not any("tests/ros" in name for name in asked)  # they need more than a GPU
     timed = commands["Timings, torch"]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from defocus_training.data.pool import fill_pool
+from defocus_training.data.pool import Making, fill_pool
 from defocus_training.data.procedural import ProceduralOptions
 
 
@@ -16,7 +16,7 @@ def pool_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three shards of three small stacks."""
     folder = tmp_path_factory.mktemp("pool")
     options = ProceduralOptions(size_px=72, frames=4, largest_coc_px=24.0, nearest_px=(8.0, 18.0))
-    list(fill_pool(folder, range(3), options, [], stacks_per_shard=3))
+    list(fill_pool(folder, range(3), options, [], Making(3)))
     return folder
 
 

@@ -59,7 +59,7 @@ def make_view(camera: CameraIntrinsics, gain_px_per_dpt: float, focus_dpt: float
 def render_radiance(tables: SceneTables, camera: CameraIntrinsics, view: View, budget: RayBudget) -> FloatArray:
     """Linear RGB radiance, float32 (H, W, 3); 0 where nothing is met."""
     picture = np.zeros((camera.height, camera.width, 3), np.float32)
-    _sample_lens(tables, view, _patterns(budget.samples_per_pixel, budget.seed), budget.seed, picture)
+    _sample_lens(tables, view, sampling_patterns(budget.samples_per_pixel, budget.seed), budget.seed, picture)
     return picture
 
 
@@ -70,7 +70,7 @@ def render_depth(tables: SceneTables, camera: CameraIntrinsics) -> FloatArray:
     return depth_m
 
 
-def _patterns(count: int, seed: int) -> FloatArray:
+def sampling_patterns(count: int, seed: int) -> FloatArray:
     """Sampling patterns, float32 (PATTERNS, count, 5): a point in the unit disc, one in the pixel, a dither value."""
     k = np.arange(count)
     turn, radial, *shifts = np.random.default_rng(seed).random((5, PATTERNS, 1))
@@ -81,7 +81,7 @@ def _patterns(count: int, seed: int) -> FloatArray:
 
 
 @pasted
-def _pattern_of(x, y, seed):  # noqa: ANN001, ANN202
+def pattern_of(x, y, seed):  # noqa: ANN001, ANN202
     """Which pattern a pixel uses: a hash of its place (Wellons' lowbias32)."""
     h = np.uint32(x) * np.uint32(0x9E3779B1) ^ np.uint32(y) * np.uint32(0x85EBCA77) ^ np.uint32(seed)
     h = np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D)
@@ -90,7 +90,7 @@ def _pattern_of(x, y, seed):  # noqa: ANN001, ANN202
 
 
 @pasted
-def _find_candidates(tables, view, tile, candidates):  # noqa: ANN001, ANN202
+def find_candidates(tables, view, tile, candidates):  # noqa: ANN001, ANN202
     """Fill in the primitives that the tile's pixels can see through any lens point, sorted by nearest z; their number.
 
     Seen from one lens point, a box's corners enclose the box; each corner wanders by half its blur over the lens.
@@ -126,16 +126,16 @@ def _sample_lens(tables, view, patterns, seed, picture):  # noqa: ANN001, ANN202
     for y0 in range(0, height, TILE_PX):
         for x0 in range(0, width, TILE_PX):
             y1, x1 = min(y0 + TILE_PX, height), min(x0 + TILE_PX, width)
-            count = _find_candidates(tables, view, (x0, y0, x1 - 1, y1 - 1), candidates)
+            count = find_candidates(tables, view, (x0, y0, x1 - 1, y1 - 1), candidates)
             for y in range(y0, y1):
                 for x in range(x0, x1):
-                    pattern = patterns[_pattern_of(x, y, seed)]
-                    colour = _sample_pixel(rows, atlas, view, pattern, candidates[:count], (x, y))
+                    pattern = patterns[pattern_of(x, y, seed)]
+                    colour = sample_pixel(rows, atlas, view, pattern, candidates[:count], (x, y))
                     picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = colour
 
 
 @pasted
-def _sample_pixel(rows, atlas, view, pattern, candidates, pixel):  # noqa: ANN001, ANN202
+def sample_pixel(rows, atlas, view, pattern, candidates, pixel):  # noqa: ANN001, ANN202
     """Mean linear RGB over the lens and the pixel's area."""
     samples, count = pattern.shape[0], candidates.shape[0]
     per_fx, per_fy = 1.0 / view.fx, 1.0 / view.fy
@@ -164,7 +164,7 @@ def _cast_centres(tables, view, depth_m):  # noqa: ANN001, ANN202
     for y0 in range(0, height, TILE_PX):
         for x0 in range(0, width, TILE_PX):
             y1, x1 = min(y0 + TILE_PX, height), min(x0 + TILE_PX, width)
-            count = _find_candidates(tables, view, (x0, y0, x1 - 1, y1 - 1), candidates)
+            count = find_candidates(tables, view, (x0, y0, x1 - 1, y1 - 1), candidates)
             for y in range(y0, y1):
                 for x in range(x0, x1):
                     ray = (0.0, 0.0, (x - view.cx) / view.fx, (y - view.cy) / view.fy)

@@ -157,9 +157,9 @@ def test_a_full_bank_replaces_its_oldest_stacks_and_takes_new_shards_in(pool_fol
     for path in paths[:2]:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     bank = bank_of(tmp_path, capacity=4)
-    assert bank.count == 3 and bank.take_new_shards() == 0
+    assert bank.count == 3 and bank.take_new_shards(wait=True) == 0
     (tmp_path / paths[2].name).write_bytes(paths[2].read_bytes())
-    assert bank.take_new_shards() == 1 and bank.count == 4
+    assert bank.take_new_shards(wait=True) == 1 and bank.count == 4
     late = torch.from_numpy(np.array(read_shard(paths[2]).focus_px))
     assert torch.equal(bank.focus_px[[3, 0, 1]], late)
 

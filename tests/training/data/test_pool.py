@@ -11,6 +11,7 @@ from defocus_depth.errors import ConfigError
 from defocus_training.data import textures
 from defocus_training.data.layered_scene import SPOT_CELL_PX, _shadows_and_highlights
 from defocus_training.data.pool import (
+    Making,
     fill_pool,
     load_photos,
     make_shard,
@@ -50,7 +51,7 @@ def test_same_seed_same_stack_other_seed_other_stack() -> None:
 def test_finished_shards_are_kept_and_partial_ones_ignored(pool_folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in shard_paths(pool_folder)}
     (pool_folder / ".shard-000009.npz.1.partial").write_bytes(b"half")
-    list(fill_pool(pool_folder, range(3), SMALL, [], stacks_per_shard=3))
+    list(fill_pool(pool_folder, range(3), SMALL, [], Making(3)))
     assert {path: path.stat().st_mtime_ns for path in shard_paths(pool_folder)} == before
 
 

@@ -66,7 +66,7 @@ def test_pools_hold_them_by_share(monkeypatch: pytest.MonkeyPatch) -> None:
         original = getattr(simulated, name)
         monkeypatch.setattr(
             f"defocus_training.data.pool.{name}",
-            lambda rng, options, name=name, original=original: made.append(name) or original(rng, options),
+            lambda *given, name=name, original=original: made.append(name) or original(*given),
         )
     make_shard([1, 2], SMALL)
     assert made == ["standing_stack"] * 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from rich.progress import track
 
-from defocus_training.data.pool import fill_pool, load_photos
+from defocus_training.data.pool import Making, fill_pool, load_photos
 from defocus_training.data.procedural import ProceduralOptions
+from defocus_training.data.stack_engine import stack_engine
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Options:
     """Index of the first shard; together with the position in the shard it is the seed."""
     every: int = 1
     """Distance between the indices of shards made: lets several processes share the work."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where rays are traced, layers blurred and the teacher's costs computed; auto: on CUDA where it is."""
     photos: Path | None = None
     """Folder of pictures to use as textures beside the generated ones."""
     procedural: ProceduralOptions = ProceduralOptions()
@@ -35,7 +39,8 @@ def run(options: Options) -> int:
     """Fill the pool, with a progress bar."""
     shards = range(options.first, options.first + options.shards * options.every, options.every)
     photos = load_photos(options.photos)
-    made = fill_pool(options.out, shards, options.procedural, photos, options.stacks_per_shard)
+    making = Making(options.stacks_per_shard, stack_engine(options.device))
+    made = fill_pool(options.out, shards, options.procedural, photos, making)
     for _ in track(made, "shards", total=len(shards)):
         pass
     return 0

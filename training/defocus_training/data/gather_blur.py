@@ -14,6 +14,8 @@ from numba import njit
 SPAN_ROWS = 145  # rows in an aperture's table
 SPAN_EXTENT = 1.2  # the table spans ±1.2 disc radii, because a polygon of the disc's area sticks out of the disc
 
+FINE_RADIUS_PX = 4.0  # up to here an aperture's rows are four to a pixel
+
 
 def disc_spans() -> npt.NDArray[np.float32]:
     """Left and right ends of a unit disc's rows, (SPAN_ROWS, 2)."""
@@ -72,7 +74,7 @@ def gather_blur(
     for y in range(margin, height - margin):
         for x in range(margin, width - margin):
             radius = 0.5 * abs(coc_px[y, x])
-            rows = int(2 * SPAN_EXTENT * radius * (1.0 if radius > 4 else 4.0)) + 1
+            rows = int(2 * SPAN_EXTENT * radius * (1.0 if radius > FINE_RADIUS_PX else 4.0)) + 1
             total[:] = 0
             area = 0.0
             for k in range(rows):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ import numpy.typing as npt
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics import from_linear, to_linear
 
-from .procedural import ProceduralOptions, ProceduralStack, Renderer, generate_stack, render_layers
+from .procedural import ProceduralOptions, ProceduralStack, generate_stack
 from .simulated import simulate_stack, standing_stack
+from .stack_engine import StackEngine
 from .teacher import teach
 from .textures import Texture
 
@@ -52,6 +53,14 @@ class Shard:
     standing: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Making:
+    """How a pool's shards are made."""
+
+    stacks_per_shard: int = 64
+    engine: StackEngine = StackEngine()
+
+
 def load_photos(folder: Path | None, smallest_px: int = 300) -> list[Texture]:
     """Every picture below `folder` (linear RGB float32) at least `smallest_px` wide and high.
 
@@ -78,10 +87,11 @@ def make_shard(
     seeds: Sequence[int],
     options: ProceduralOptions,
     photos: Sequence[Texture] = (),
-    render: Renderer = render_layers,
+    engine: StackEngine | None = None,
 ) -> Shard:
     """Generate one stack per seed, add the sensor's noise, and let the teacher look at the frames."""
-    stacks = [_make_stack(np.random.default_rng(TRAINING_SEED_BASE + seed), options, photos, render) for seed in seeds]
+    engine = engine or StackEngine()
+    stacks = [_make_stack(np.random.default_rng(TRAINING_SEED_BASE + seed), options, photos, engine) for seed in seeds]
     return Shard(*(np.stack(field) for field in zip(*stacks, strict=False)))
 
 
@@ -119,14 +129,15 @@ def split_shards(folder: Path, held_out_shards: int) -> tuple[list[Path], list[P
 
 
 def fill_pool(
-    folder: Path, shards: range, options: ProceduralOptions, photos: Sequence[Texture], stacks_per_shard: int = 64
-):
+    folder: Path, shards: range, options: ProceduralOptions, photos: Sequence[Texture], making: Making | None = None
+) -> Iterator[Path]:
     """Make the shards of `shards` that `folder` lacks; yields each path as it is done."""
+    making = making or Making()
     for index in shards:
         path = folder / f"shard-{index:06d}.npz"
         if not path.exists():
-            seeds = range(index * stacks_per_shard, (index + 1) * stacks_per_shard)
-            write_shard(path, make_shard(seeds, options, photos))
+            seeds = range(index * making.stacks_per_shard, (index + 1) * making.stacks_per_shard)
+            write_shard(path, make_shard(seeds, options, photos, making.engine))
         yield path
 
 
@@ -141,22 +152,22 @@ def _mapped(path: Path, member: zipfile.ZipInfo) -> np.ndarray:
 
 
 def _make_stack(
-    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], render: Renderer
+    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], engine: StackEngine
 ) -> tuple[np.ndarray, ...]:
-    stack = _random_stack(rng, options, photos, render)
+    stack = _random_stack(rng, options, photos, engine)
     noisy = from_linear(stack.radiance, "srgb") + rng.normal(0, SENSOR_NOISE, stack.radiance.shape)
     frames = np.clip(np.round(noisy * 255), 0, 255).astype(np.uint8)
-    taught = teach(SRGB_TO_LINEAR[frames], stack.focus_px)
+    taught = teach(SRGB_TO_LINEAR[frames], stack.focus_px, engine.teacher)
     maps = (taught.inverse_depth_px, taught.deviation_px, stack.inverse_depth_px)
     return (frames, stack.focus_px, *(np.asarray(field, np.float16) for field in maps), np.array(stack.standing))
 
 
 def _random_stack(
-    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], render: Renderer
+    rng: np.random.Generator, options: ProceduralOptions, photos: Sequence[Texture], engine: StackEngine
 ) -> ProceduralStack:
     draw = rng.random()
     if draw < options.simulated_share:
-        return simulate_stack(rng, options)
+        return simulate_stack(rng, options, engine.trace)
     if draw < options.simulated_share + options.standing_share:
-        return standing_stack(rng, options)
-    return generate_stack(rng, options, photos, render)
+        return standing_stack(rng, options, engine.trace)
+    return generate_stack(rng, options, photos, engine.render)

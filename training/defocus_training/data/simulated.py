@@ -6,6 +6,7 @@ The lens has no focus-dependent gain (its focal length is tiny), because a pool'
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,17 +29,25 @@ FARTHEST = 40.0
 """A room whose depths span a larger ratio is no room."""
 Rng = np.random.Generator
 Map = npt.NDArray[np.float32]
+Tracer = Callable[[Scene, Rig, Sequence[float], Sequence[int]], Map]
+"""`trace_frames`, or what does the same elsewhere."""
 
 
-def simulate_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
+def trace_frames(scene: Scene, rig: Rig, focus_m: Sequence[float], seeds: Sequence[int]) -> Map:
+    """Linear radiance (K, H, W, 3), focused at each of `focus_m`; on one core."""
+    budgets = [RayBudget(SAMPLES_PER_PIXEL, int(seed)) for seed in seeds]
+    return np.stack([render_linear(scene, rig, *frame) for frame in zip(focus_m, budgets, strict=True)])
+
+
+def simulate_stack(rng: Rng, options: ProceduralOptions, trace: Tracer = trace_frames) -> ProceduralStack:
     """One ray-traced stack: a scene of the rig `robot` for training, seen through a random lens."""
     rig = _random_rig(rng, options)
     scene = make_scene(rig, int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop)))
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / rig.depth_max_m, options.frames)
-    return _stack(rng, scene, rig, foci_dpt)
+    return _stack(rng, scene, rig, foci_dpt, trace)
 
 
-def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
+def standing_stack(rng: Rng, options: ProceduralOptions, trace: Tracer = trace_frames) -> ProceduralStack:
     """One ray-traced stack of things that stand on a table or the floor, seen from above through a random lens."""
     size = options.size_px
     focal_px = size * float(np.exp(rng.uniform(*np.log(FOCAL_LENGTH_OVER_WIDTH))))
@@ -49,7 +58,7 @@ def standing_stack(rng: Rng, options: ProceduralOptions) -> ProceduralStack:
     near_focus_m = _near_focus_m(rng, gain, (nearest_m, farthest_m), options)
     rig = dataclasses.replace(view, lens=_lens(gain, size), near_focus_m=near_focus_m)
     foci_dpt = np.linspace(1 / rig.near_focus_m, rng.uniform(0.3, 0.95) / farthest_m, options.frames)
-    return dataclasses.replace(_stack(rng, scene, rig, foci_dpt), standing=True)
+    return dataclasses.replace(_stack(rng, scene, rig, foci_dpt, trace), standing=True)
 
 
 def _standing_scene(rng: Rng, view: Rig) -> tuple[Scene, Map]:
@@ -63,15 +72,12 @@ def _standing_scene(rng: Rng, view: Rig) -> tuple[Scene, Map]:
             return scene, depth_m
 
 
-def _stack(rng: Rng, scene: Scene, rig: Rig, foci_dpt: npt.NDArray[np.float64]) -> ProceduralStack:
+def _stack(rng: Rng, scene: Scene, rig: Rig, foci_dpt: npt.NDArray[np.float64], trace: Tracer) -> ProceduralStack:
     seeds = rng.integers(0, 2**31, len(foci_dpt))
-    frames = [
-        render_linear(scene, rig, 1 / focus, RayBudget(SAMPLES_PER_PIXEL, int(seed)))
-        for focus, seed in zip(foci_dpt, seeds, strict=True)
-    ]
+    frames = trace(scene, rig, list(1 / foci_dpt), list(seeds))
     gain = rig.blur_gain_px_per_dpt(rig.near_focus_m)
     inverse_depth_px = (gain / render_depth(scene.tables(), rig.camera)).astype(np.float32)
-    return ProceduralStack(np.clip(np.stack(frames), 0, 1), inverse_depth_px, (gain * foci_dpt).astype(np.float32))
+    return ProceduralStack(np.clip(frames, 0, 1), inverse_depth_px, (gain * foci_dpt).astype(np.float32))
 
 
 def _random_rig(rng: Rng, options: ProceduralOptions) -> Rig:

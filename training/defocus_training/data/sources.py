@@ -12,7 +12,7 @@ import numpy as np
 
 from .pool import Shard, load_photos, make_shard, read_shard, split_shards
 from .procedural import ProceduralOptions
-from .torch_blur import fastest_renderer
+from .stack_engine import stack_engine
 
 DRAWS_PER_LOOK = 2000
 STREAM_SEEDS = 2**31
@@ -84,7 +84,7 @@ class StreamOptions:
 
 
 class StreamSource:
-    """New procedural stacks all the time, rendered by the GPU where this process may use one."""
+    """New procedural stacks all the time, made on the GPU where this process may use one."""
 
     def __init__(self, options: StreamOptions) -> None:
         self.options = options
@@ -104,4 +104,4 @@ class StreamSource:
         return [self._make(range(HELD_OUT_SEED, HELD_OUT_SEED + self.options.held_out_stacks))]
 
     def _make(self, seeds: Sequence[int]) -> Shard:
-        return make_shard(seeds, self.options.procedural, self._photos, fastest_renderer())
+        return make_shard(seeds, self.options.procedural, self._photos, stack_engine())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,8 +17,11 @@ from defocus_depth.errors import ConfigError
 from .crops import Supervision, nearest_taught_px, usable_frames
 from .pool import Shard, read_shard, shard_paths, split_shards
 
-MOST_AT_ONCE = 8
-"""Shards taken in by one look for new ones: training waits while they are copied."""
+_Fields: TypeAlias = "dict[str, Tensor]"
+MOST_AT_ONCE = 24
+"""Shards that are read ahead and taken in by one look: training waits while they are copied to the device."""
+READERS = 4
+"""Threads that read shards meanwhile."""
 
 
 class StackBank:
@@ -41,9 +47,13 @@ class StackBank:
         self._folder, self._held_out, self._supervision = folder, held_out_shards, supervision
         self._capacity, self._device = capacity, device
         self._seen: set[Path] = set()
+        self._readers = ThreadPoolExecutor(READERS)
+        self._coming: deque[tuple[Path, Future[_Fields]]] = deque()
         self._next = 0
-        split_shards(folder, held_out_shards)  # refuses a pool that leaves nothing to train on
-        while self.take_new_shards():
+        _, shards = split_shards(folder, held_out_shards)
+        fit = max(1, capacity // len(read_shard(shards[0]).focus_px))
+        self._seen.update(shards[:-fit])  # newer ones would replace them
+        while self.take_new_shards(wait=True):
             pass
 
     @property
@@ -51,51 +61,59 @@ class StackBank:
         """The teacher's u, or under `supervision: truth` the exact one."""
         return self.truth_px if self._supervision == "truth" else self.teacher_px
 
-    def take_new_shards(self) -> int:
-        """Copy some of the shards that appeared since; how many."""
-        new = [path for path in shard_paths(self._folder)[self._held_out :] if path not in self._seen][:MOST_AT_ONCE]
-        for path in new:
-            self._take(read_shard(path), path)
-            self._seen.add(path)
-        return len(new)
+    def take_new_shards(self, wait: bool = False) -> int:
+        """Copy those of the shards that appeared since which have been read meanwhile, in their order; how many.
 
-    def _take(self, shard: Shard, path: Path) -> None:
-        fields = self._fields(shard)
+        `wait`: until they are read.
+        """
+        new = [path for path in shard_paths(self._folder)[self._held_out :] if path not in self._seen]
+        new = new[: MOST_AT_ONCE - len(self._coming)]
+        self._seen.update(new)
+        self._coming.extend((path, self._readers.submit(self._read, path)) for path in new)
+        taken = 0
+        while self._coming and (wait or self._coming[0][1].done()):
+            path, fields = self._coming.popleft()
+            self._take(fields.result(), path)
+            taken += 1
+        return taken
+
+    def _take(self, fields: _Fields, path: Path) -> None:
         if not self.count:
             for name, values in fields.items():
-                setattr(self, name, values.new_empty((self._capacity, *values.shape[1:])))
+                setattr(self, name, values.new_empty((self._capacity, *values.shape[1:]), device=self._device))
         if fields["frames"].shape[1:] != self.frames.shape[1:]:
             raise ConfigError(
                 f"{path}: expected stacks (frames, channels, height, width) {tuple(self.frames.shape[1:])} "
                 f"as in the pool's other shards, got {tuple(fields['frames'].shape[1:])}"
             )
-        size = len(shard.focus_px)
+        size = len(fields["focus_px"])
         places = (torch.arange(self._next, self._next + size) % self._capacity).to(self._device)
         for name, values in fields.items():
-            getattr(self, name)[places] = values
+            getattr(self, name)[places] = values.to(self._device)
         self._next = (self._next + size) % self._capacity
         self.count = min(self._capacity, self.count + size)
 
-    def _fields(self, shard: Shard) -> dict[str, Tensor]:
+    def _read(self, path: Path) -> _Fields:
+        """A shard as the bank keeps it, still in the host's memory; runs in a reader's thread."""
+        shard = read_shard(path)
         usable, counts = _usable_table(shard)
-        teacher = self._copied(shard.teacher_px)
+        teacher = _copied(shard.teacher_px)
         exact = self._supervision == "truth"
-        truth = {"truth_px": self._copied(shard.truth_px)} if exact else {}
+        truth = {"truth_px": _copied(shard.truth_px)} if exact else {}
         return truth | {
-            "frames": self._copied(shard.frames).permute(0, 1, 4, 2, 3).contiguous(),
-            "focus_px": self._copied(shard.focus_px),
+            "frames": _copied(shard.frames).permute(0, 1, 4, 2, 3).contiguous(),
+            "focus_px": _copied(shard.focus_px),
             "teacher_px": teacher,
-            "deviation_px": torch.zeros_like(teacher) if exact else self._copied(shard.teacher_deviation_px),
-            "nearest_px": torch.tensor([nearest_taught_px(shard, stack) for stack in range(len(usable))]).to(
-                self._device
-            ),
-            "standing": self._copied(shard.standing),
-            "usable": usable.to(self._device),
-            "usable_count": counts.to(self._device),
+            "deviation_px": torch.zeros_like(teacher) if exact else _copied(shard.teacher_deviation_px),
+            "nearest_px": torch.tensor([nearest_taught_px(shard, stack) for stack in range(len(usable))]),
+            "standing": _copied(shard.standing),
+            "usable": usable,
+            "usable_count": counts,
         }
 
-    def _copied(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.array(values)).to(self._device)  # a mapped file is read-only: torch wants its own
+
+def _copied(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(values))  # a mapped file is read-only: torch wants its own
 
 
 def _usable_table(shard: Shard) -> tuple[Int64[Tensor, "s k"], Int64[Tensor, " s"]]:

@@ -8,17 +8,19 @@ smoothing fills what has no texture, and depth edges lie on those of the picture
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..fitting.confidence import laplace_scale_dpt
-from ..fitting.cost_volume import cost_volume
+from ..fitting.cost_volume import CostVolume, cost_volume
 from ..fitting.options import StartOptions
 from ..fitting.start import depth_from_costs, hypotheses
 from ..fitting.views import Views, measured_noise
-from ..splatting.psf import DiscPsf
+from ..fitting.weighted_median import WeightedMedian, weighted_median
+from ..splatting.psf import DiscPsf, Psf
 
 Map = npt.NDArray[np.float32]
 SATURATED = 0.99
@@ -33,16 +35,25 @@ class TeacherDepth:
     deviation_px: Map
 
 
-def teach(frames: Map, focus_px: Map) -> TeacherDepth:
+@dataclass(frozen=True)
+class TeacherEngine:
+    """What does the teacher's heavy work."""
+
+    cost_volume: Callable[[Views, npt.NDArray[np.float64], Psf, float], CostVolume] = cost_volume
+    median: WeightedMedian = weighted_median
+
+
+def teach(frames: Map, focus_px: Map, engine: TeacherEngine | None = None) -> TeacherDepth:
     """Inverse depth (px) of each pixel of a static stack.
 
     Args:
         frames: (K, H, W, 3) linear 0..1, K ≥ 2.
         focus_px: (K,) φ = G·F of each frame, falling.
+        engine: one core's if not given.
     """
-    views, options = _views(frames, focus_px), StartOptions()
-    volume = cost_volume(views, hypotheses(views, options), DiscPsf(), options.window_px)
-    inverse_depth = depth_from_costs(views, volume, options)
+    views, options, engine = _views(frames, focus_px), StartOptions(), engine or TeacherEngine()
+    volume = engine.cost_volume(views, hypotheses(views, options), DiscPsf(), options.window_px)
+    inverse_depth = depth_from_costs(views, volume, options, engine.median)
     scale = laplace_scale_dpt(views, volume, inverse_depth)
     return TeacherDepth(inverse_depth, (math.sqrt(2) * scale).astype(np.float32))
 

@@ -18,12 +18,12 @@ from defocus_depth.types import FloatArray
 
 from ..splatting.kernel_table import sized_kernel
 from ..splatting.psf import Psf
-from .views import Views
+from .views import Noise, Views
 
-_PADDING_PX = 16
+PADDING_PX = 16
 _PRIOR_EXPONENT = 2.5  # power spectrum of the sharp picture ∝ ω^−2.5
 _PRIOR_STRENGTH = 1.5  # its variance over that of the frames, which are blurred
-_COC_STEPS_PER_PX = 8  # kernels are kept for eighths of a pixel
+COC_STEPS_PER_PX = 8  # kernels are kept for eighths of a pixel
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,10 @@ class _Spectrum:
     """The frames' spectra, and the transfer functions of blurs met so far."""
 
     def __init__(self, views: Views, psf: Psf) -> None:
-        pad = _PADDING_PX
-        padded = np.pad(views.luminance, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
+        padded = padded_luminance(views)
         self._views, self._psf, self._shape = views, psf, padded.shape[1:]
         self._frames = np.fft.rfft2(padded).astype(np.complex64)
-        self._penalty = self._noise_over_prior(float(padded.var()))
+        self._penalty = noise_over_prior(padded, views.noise)
         self._transfers: dict[int, FloatArray] = {}
 
     def unexplained(self, hypothesis_dpt: float) -> FloatArray:
@@ -75,24 +74,39 @@ class _Spectrum:
         transfers = np.stack([self._transfer(float(coc)) for coc in cocs])
         sharp = (transfers * self._frames).sum(0) / ((transfers**2).sum(0) + self._penalty)
         left = np.fft.irfft2(self._frames - transfers * sharp, self._shape).astype(np.float32)
-        pad = _PADDING_PX
+        pad = PADDING_PX
         return (left[:, pad:-pad, pad:-pad] ** 2 * self._views.valid).sum(0)
 
     def _transfer(self, coc_px: float) -> FloatArray:
         """Transfer function of the very kernel that the renderer uses; its shapes are taken as symmetric."""
-        key = round(abs(coc_px) * _COC_STEPS_PER_PX)
+        key = round(abs(coc_px) * COC_STEPS_PER_PX)
         if key not in self._transfers:
-            kernel = sized_kernel(self._psf, key / _COC_STEPS_PER_PX)
-            half = len(kernel) // 2
-            placed = np.zeros(self._shape)
-            rows, columns = (np.arange(-half, half + 1) % size for size in self._shape)
-            np.add.at(placed, np.ix_(rows, columns), kernel)
+            placed = placed_kernel(self._psf, key / COC_STEPS_PER_PX, self._shape)
             self._transfers[key] = np.fft.rfft2(placed).real.astype(np.float32)
         return self._transfers[key]
 
-    def _noise_over_prior(self, variance: float) -> FloatArray:
-        rows, columns = np.fft.fftfreq(self._shape[0])[:, None], np.fft.rfftfreq(self._shape[1])[None]
-        frequency = np.maximum(np.hypot(rows, columns), 1 / max(self._shape))
-        prior = frequency**-_PRIOR_EXPONENT
-        prior *= _PRIOR_STRENGTH * max(variance, self._views.noise.deviation**2) / prior.mean()
-        return (self._views.noise.deviation**2 / prior).astype(np.float32)
+
+def padded_luminance(views: Views) -> FloatArray:
+    """The frames' luminance, mirrored at the borders, where a Fourier transform would take the other side's."""
+    pad = PADDING_PX
+    return np.pad(views.luminance, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
+
+
+def placed_kernel(psf: Psf, coc_px: float, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """A kernel in a picture of `shape`, centred on its first pixel."""
+    kernel = sized_kernel(psf, coc_px)
+    half = len(kernel) // 2
+    placed = np.zeros(shape)
+    rows, columns = (np.arange(-half, half + 1) % size for size in shape)
+    np.add.at(placed, np.ix_(rows, columns), kernel)
+    return placed
+
+
+def noise_over_prior(padded: FloatArray, noise: Noise) -> FloatArray:
+    """λ of the Wiener filter, for each frequency of a real transform of the `padded` frames."""
+    height, width = padded.shape[1:]
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    frequency = np.maximum(np.hypot(rows, columns), 1 / max(height, width))
+    prior = frequency**-_PRIOR_EXPONENT
+    prior *= _PRIOR_STRENGTH * max(float(padded.var()), noise.deviation**2) / prior.mean()
+    return (noise.deviation**2 / prior).astype(np.float32)

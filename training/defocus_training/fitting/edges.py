@@ -8,7 +8,7 @@ import numpy as np
 from defocus_depth.types import FloatArray
 
 from .options import EdgeOptions
-from .weighted_median import weighted_median
+from .weighted_median import WeightedMedian, weighted_median
 
 _DEPTH_EDGE_PX = 1.0  # blur between neighbours that makes a depth edge
 
@@ -21,7 +21,11 @@ def picture_links(guide: FloatArray, options: EdgeOptions) -> tuple[FloatArray, 
 
 
 def snap_edges(
-    inverse_depth: FloatArray, guide: FloatArray, gain_px_per_dpt: float, options: EdgeOptions
+    inverse_depth: FloatArray,
+    guide: FloatArray,
+    gain_px_per_dpt: float,
+    options: EdgeOptions,
+    median: WeightedMedian = weighted_median,
 ) -> FloatArray:
     """Decide anew, by the colours of `guide` (H, W, 3), the depth of the band on the near side of every depth edge."""
     steps = inverse_depth * np.float32(gain_px_per_dpt)
@@ -31,7 +35,7 @@ def snap_edges(
     band = cv2.dilate(edges, square) > 0
     doubted = band & (steps - cv2.erode(steps, square) > _DEPTH_EDGE_PX)
     trust = np.where(doubted, options.rim_trust, 1).astype(np.float32)
-    return weighted_median(inverse_depth, guide, trust, band, options.radius_px, options.likeness)
+    return median(inverse_depth, guide, trust, band, options.radius_px, options.likeness)
 
 
 def grow_near(inverse_depth: FloatArray, gain_px_per_dpt: float) -> FloatArray:

@@ -5,11 +5,18 @@ Source: Ma, He, Wei, Sun & Wu, "Constant time weighted median filtering for ster
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from defocus_depth.types import FloatArray
+
+WeightedMedian = Callable[..., FloatArray]
+"""`weighted_median`, or what does the same elsewhere."""
+BINS = 64
+"""Of the histogram from which a median is read; within a bin it is the mean."""
 
 
 def weighted_median(
@@ -28,19 +35,26 @@ def weighted_median(
         radius: half size of the window; the weight falls with distance as a Gaussian of 2/3 of it.
         colour_sigma: difference of colour that still counts as alike, in units of the guide.
     """
-    out = values.copy()
-    bins = np.linspace(values.min(), values.max() + 1e-6, 65).astype(np.float32)
-    scales = np.float32(-0.5 / colour_sigma**2), np.float32(-0.5 / (radius / 1.5) ** 2)
-    _median(values, np.ascontiguousarray(guide, np.float32), trust, where, radius, scales, bins, out)
+    out, scales = values.copy(), kernel_scales(radius, colour_sigma)
+    _median(values, np.ascontiguousarray(guide, np.float32), trust, where, radius, scales, value_range(values), out)
     return out
 
 
+def kernel_scales(radius: int, colour_sigma: float) -> tuple[np.float32, np.float32]:
+    """Factors of the squared differences of colour and of place (px²) in a weight's exponent."""
+    return np.float32(-0.5 / colour_sigma**2), np.float32(-0.5 / (radius / 1.5) ** 2)
+
+
+def value_range(values: FloatArray) -> tuple[np.float32, np.float32]:
+    """Ends of the histogram."""
+    return np.float32(values.min()), np.float32(values.max() + 1e-6)
+
+
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=True)
-def _median(values, guide, trust, where, radius, scales, bins, out):
+def _median(values, guide, trust, where, radius, scales, limits, out):
     height, width = values.shape
-    count = len(bins) - 1
-    per_bin = np.float32(count) / (bins[count] - bins[0])
-    weights, sums = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    per_bin = np.float32(BINS) / (limits[1] - limits[0])
+    weights, sums = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
     for y in range(height):
         for x in range(width):
             if not where[y, x]:
@@ -54,11 +68,11 @@ def _median(values, guide, trust, where, radius, scales, bins, out):
                         difference += step * step
                     distance = np.float32((v - y) * (v - y) + (u - x) * (u - x))
                     weight = trust[v, u] * np.exp(difference * scales[0] + distance * scales[1])
-                    k = min(int((values[v, u] - bins[0]) * per_bin), count - 1)
+                    k = min(int((values[v, u] - limits[0]) * per_bin), BINS - 1)
                     weights[k] += weight
                     sums[k] += weight * values[v, u]
             half, k, below = np.float32(0.5) * weights.sum(), 0, weights[0]
-            while below < half and k < count - 1:
+            while below < half and k < BINS - 1:
                 k += 1
                 below += weights[k]
             if weights[k] > 0:

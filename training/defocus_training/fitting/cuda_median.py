@@ -1,0 +1,65 @@
+"""`weighted_median` on a GPU: one thread per pixel."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import float32
+
+from defocus_depth.types import FloatArray
+
+from ..cuda import cuda
+from .weighted_median import BINS, kernel_scales, value_range
+
+BLOCK_PX = 16
+
+
+def weighted_median_on_gpu(
+    values: FloatArray,
+    guide: FloatArray,
+    trust: FloatArray,
+    where: npt.NDArray[np.bool_],
+    radius: int,
+    colour_sigma: float,
+) -> FloatArray:
+    """As `weighted_median`."""
+    height, width = values.shape
+    planes = [cuda.to_device(np.ascontiguousarray(plane, np.float32)) for plane in (values, guide, trust)]
+    out = cuda.to_device(np.ascontiguousarray(values, np.float32))
+    blocks = -(-width // BLOCK_PX), -(-height // BLOCK_PX)
+    chosen, limits = cuda.to_device(np.ascontiguousarray(where)), value_range(values)
+    scales = kernel_scales(radius, colour_sigma)
+    _median[blocks, (BLOCK_PX, BLOCK_PX)](*planes, chosen, radius, scales, limits, out)
+    return out.copy_to_host()
+
+
+@cuda.jit(cache=True, fastmath=True)
+def _median(values, guide, trust, where, radius, scales, limits, out):  # noqa: ANN001, ANN202
+    x, y = cuda.grid(2)
+    height, width = values.shape
+    if x >= width or y >= height or not where[y, x]:
+        return
+    weights, sums = cuda.local.array(BINS, float32), cuda.local.array(BINS, float32)
+    for k in range(BINS):
+        weights[k] = sums[k] = float32(0)
+    per_bin, total = float32(BINS) / (limits[1] - limits[0]), float32(0)
+    for v in range(max(0, y - radius), min(height, y + radius + 1)):
+        for u in range(max(0, x - radius), min(width, x + radius + 1)):
+            difference = float32(0)
+            for c in range(3):
+                step = guide[v, u, c] - guide[y, x, c]
+                difference += step * step
+            distance = float32((v - y) * (v - y) + (u - x) * (u - x))
+            weight = trust[v, u] * math.exp(difference * scales[0] + distance * scales[1])
+            k = min(int((values[v, u] - limits[0]) * per_bin), BINS - 1)
+            weights[k] += weight
+            sums[k] += weight * values[v, u]
+            total += weight
+    k, below = 0, weights[0]
+    while below < float32(0.5) * total and k < BINS - 1:
+        k += 1
+        below += weights[k]
+    if weights[k] > 0:
+        out[y, x] = sums[k] / weights[k]
