@@ -151,6 +151,11 @@ class FocalStack:
         """The folder's name."""
         return self.path.name
 
+    @property
+    def near_focus_m(self) -> float | None:
+        """Focus distance of the first frame, as the lens reports it; None where unknown."""
+        return self.frames[0].focus_distance_m if self.metric else None
+
 
 @dataclass(frozen=True)
 class DepthEstimate:

@@ -54,11 +54,19 @@ class FakeEstimator:
     def __init__(self, depth_m: float) -> None:
         self.depth_m = depth_m
         self.asked: list[tuple[ImageArray, LensParameters, float, Transfer]] = []
+        self.told_near_m: list[float | None] = []
 
     def estimate(
-        self, image: ImageArray, lens: LensParameters, focus_distance_m: float, *, transfer: Transfer = "srgb"
+        self,
+        image: ImageArray,
+        lens: LensParameters,
+        focus_distance_m: float,
+        *,
+        transfer: Transfer = "srgb",
+        near_focus_m: float | None = None,
     ) -> DepthEstimate:
         self.asked.append((image, lens, focus_distance_m, transfer))
+        self.told_near_m.append(near_focus_m)
         depth_m: FloatArray = np.full(image.shape[:2], self.depth_m, np.float32)
         coc_px = np.full_like(depth_m, GAIN_PX_PER_DPT * (1 / focus_distance_m - 1 / self.depth_m))
         confidence = np.zeros_like(depth_m)

@@ -57,6 +57,15 @@ def test_relative_in_units_of_the_assumed_focus_otherwise(
     np.testing.assert_allclose(estimate.inv_depth_scale_dpt, 0.1 * focus_m, rtol=1e-6)
 
 
+def test_what_is_known_of_the_nearest_focus_is_told(fake_estimator) -> None:
+    """The stack's own where its lens is the stack's, else that of the lens file."""
+    estimator = fake_estimator(1.4)
+    known, in_stack = KnownOptics(LENS, 0.5, usual_focus_m=0.12), dataclasses.replace(FROM_STACK, near_focus_m=0.2)
+    for frame in (PLAIN, in_stack, FROM_STACK):
+        estimate_frame(estimator, frame, known)
+    assert estimator.told_near_m == [0.12, 0.2, None]
+
+
 def test_the_assumed_lens_is_the_reference_lens() -> None:
     reference = read_lens(Path(__file__).parents[2] / "config" / "lenses" / "robot.yaml")
     assert (ASSUMED_LENS, ASSUMED_FOCUS_M) == (reference.lens, reference.near_focus_distance_m)

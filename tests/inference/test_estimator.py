@@ -306,3 +306,31 @@ def test_depth_min_m_changes_what_the_network_says(tiny_model: Path, image: np.n
 )
 def test_nearest_depth_of_interest(config: EstimatorConfig, focus_distance_m: float, nearest_m: float):
     assert config.nearest_m(focus_distance_m) == nearest_m
+
+
+@pytest.mark.parametrize(
+    ("config", "near_focus_m", "nearest_m"),
+    [
+        (EstimatorConfig(), None, 0.35),
+        (EstimatorConfig(), 0.8, 0.35),
+        (EstimatorConfig(), math.inf, 0.35),
+        (EstimatorConfig(), 0.2, 0.2),
+        (EstimatorConfig(), 0.004, 0.35),  # inside the focal length: says nothing
+        (EstimatorConfig(depth_min_m=0.5), 0.2, 0.5),
+    ],
+)
+def test_a_lens_that_focuses_nearer_looks_at_nearer_things(
+    config: EstimatorConfig,
+    near_focus_m: float | None,
+    nearest_m: float,
+    tiny_model: Path,
+    image: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    rows: list[np.ndarray] = []
+    with load_estimator(tiny_model, "onnxruntime", config) as estimator:
+        estimator.configure(image.shape, ROBOT, 1.0)
+        run = estimator._backend.run
+        monkeypatch.setattr(estimator._backend, "run", lambda image, lens: rows.append(lens) or run(image, lens))
+        estimator.estimate(image, ROBOT, 1.0, near_focus_m=near_focus_m)
+    assert rows[0][0, 2] == pytest.approx(1 / nearest_m, rel=1e-6)

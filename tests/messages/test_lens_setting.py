@@ -37,6 +37,7 @@ def test_the_state_at_the_stamp_replaces_focus_f_number_and_focal_length() -> No
     setting = setting_at(5, states, LensSetting(ROBOT, 0.35), 0)
     assert setting == LensSetting(LensParameters(0.016, 2.8, 6e-6, image_width_px=320), math.inf)
     assert setting_at(2, states, LensSetting(ROBOT, 0.35), 0) == LensSetting(ROBOT, 0.5)
+    assert setting_at(2, states, LensSetting(ROBOT, 0.4, 0.35), 0) == LensSetting(ROBOT, 0.5, 0.35)
 
 
 def test_a_blur_gain_follows_focal_length_and_f_number() -> None:

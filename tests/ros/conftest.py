@@ -33,7 +33,13 @@ class FakeEstimator:
     info = EstimatorInfo("c0ffee" * 10, Path("fake.onnx"), "fake", (64, 96), "truth", {}, "f32")
 
     def estimate(
-        self, image: np.ndarray, lens: LensParameters, focus_distance_m: float, *, transfer: str
+        self,
+        image: np.ndarray,
+        lens: LensParameters,
+        focus_distance_m: float,
+        *,
+        transfer: str,
+        near_focus_m: float | None,
     ) -> DepthEstimate:
         self.calls.append((image.copy(), lens, focus_distance_m, transfer))
         assert self.may_go_on.wait(TIMEOUT_S)

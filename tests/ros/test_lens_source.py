@@ -17,7 +17,7 @@ GAIN_ONLY = LensParameters(blur_gain_px_per_dpt=10.0)
 
 
 def test_the_reference_lens_is_found_by_name_and_brings_its_near_focus() -> None:
-    assert lens_setting(DepthNodeParameters(lens_file="robot")) == LensSetting(ROBOT, 0.35)
+    assert lens_setting(DepthNodeParameters(lens_file="robot")) == LensSetting(ROBOT, 0.35, 0.35)
 
 
 def test_parameters_alone_describe_a_lens() -> None:

@@ -113,10 +113,12 @@ class RecordingEstimator:
 
     def __init__(self, depth_m: np.ndarray) -> None:
         self.calls: list[tuple[np.ndarray, LensParameters, float, str]] = []
+        self.told_near_m: list[float | None] = []
         self._depth_m = depth_m
 
-    def estimate(self, image, lens, focus_distance_m, *, transfer):
+    def estimate(self, image, lens, focus_distance_m, *, transfer, near_focus_m):
         self.calls.append((image, lens, focus_distance_m, transfer))
+        self.told_near_m.append(near_focus_m)
         ones = np.ones_like(self._depth_m)
         return DepthEstimate(self._depth_m, ones, ones, ones, ones, 1.0, 1.0)
 
@@ -140,6 +142,15 @@ def test_transfer_follows_the_parameter_and_else_the_encoding(encoding, dtype, a
     maps = maps_of(estimator, np.zeros((8, 8), dtype), encoding, transfer=asked)
     assert maps.estimate.focus_dpt == 1.0
     assert [(call[2], call[3]) for call in estimator.calls] == [(0.35, told)]
+
+
+@pytest.mark.parametrize("near_focus_m", [None, 0.12])
+def test_the_lens_s_near_focus_is_told(near_focus_m: float | None) -> None:
+    estimator = RecordingEstimator(np.ones((8, 8), np.float32))
+    pipeline = DepthPipeline(estimator, decode_image)
+    setting = LensSetting(LENS, 0.5, near_focus_m)
+    _ = pipeline.process(message_of(np.zeros((8, 8), np.uint8), "mono8"), setting, DepthNodeParameters()).estimate
+    assert estimator.told_near_m == [near_focus_m]
 
 
 def test_nothing_is_estimated_before_a_map_is_read_and_then_once() -> None:

@@ -150,7 +150,7 @@ def _request(options: BagOptions, lens_name: str) -> BagRequest:
     lens = read_lens(find_lens(lens_name))
     focus_m = lens.near_focus_distance_m if options.focus_distance_m is None else options.focus_distance_m
     transforms = read_transforms(options.extrinsics) if options.extrinsics else ()
-    return BagRequest(options, LensSetting(lens.lens, focus_m), transforms)
+    return BagRequest(options, LensSetting(lens.lens, focus_m, lens.near_focus_distance_m), transforms)
 
 
 def _on_frame(

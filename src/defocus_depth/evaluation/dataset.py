@@ -40,6 +40,7 @@ class Sample:
         focus_distance_m: > 0, inf allowed.
         truth_depth_m: float32 (H, W), NaN where unknown, in this image's pixels.
         origin: None where the sample is no frame of a focal stack.
+        near_focus_m: the nearest focus distance of its stack, or the lens's usual one; None where unknown.
         stamp_ns: when the image was taken; None where the source says nothing.
     """
 
@@ -52,6 +53,7 @@ class Sample:
     transfer: Transfer = "srgb"
     origin: StackFrame | None = None
     stamp_ns: int | None = None
+    near_focus_m: float | None = None
 
     @property
     def focus_dpt(self) -> float:
@@ -146,6 +148,7 @@ def _sample(stack: FocalStack, index: int) -> Sample:
         transfer=stack.transfer,
         origin=StackFrame(stack, index),
         stamp_ns=frame.stamp_ns,
+        near_focus_m=stack.near_focus_m,
     )
 
 

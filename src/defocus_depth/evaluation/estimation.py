@@ -45,7 +45,8 @@ def estimate_frame(estimator: Estimator, frame: InputFrame, known: KnownOptics) 
     lens = frame.lens or known.lens
     focus_m = focus_of(frame, known)
     if lens is not None and focus_m is not None and not math.isnan(focus_m):
-        return estimator.estimate(frame.image, lens, focus_m, transfer=frame.transfer)
+        near_m = known.usual_focus_m if frame.lens is None else frame.near_focus_m
+        return estimator.estimate(frame.image, lens, focus_m, transfer=frame.transfer, near_focus_m=near_m)
     assumed_m = known.usual_focus_m or ASSUMED_FOCUS_M
     estimate = estimator.estimate(frame.image, lens or ASSUMED_LENS, assumed_m, transfer=frame.transfer)
     return dataclasses.replace(

@@ -22,6 +22,7 @@ class InputFrame:
     Attributes:
         name: path-like, without suffix; names the outputs.
         focus_distance_m: inf allowed; NaN in stacks whose distances are unknown, and differ from frame to frame.
+        near_focus_m: the nearest of its stack.
     """
 
     name: str
@@ -30,6 +31,7 @@ class InputFrame:
     lens: LensParameters | None = None
     focus_distance_m: float | None = None
     transfer: Transfer = "srgb"
+    near_focus_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _stack_frames(stack: FocalStack) -> Iterator[InputFrame]:
             lens=stack.lens,
             focus_distance_m=frame.focus_distance_m,
             transfer=stack.transfer,
+            near_focus_m=stack.near_focus_m,
         )
 
 

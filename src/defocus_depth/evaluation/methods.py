@@ -44,7 +44,13 @@ def network_method(estimator: Estimator) -> Predict:
     """One image through the network."""
 
     def predict(sample: Sample) -> Prediction:
-        estimate = estimator.estimate(sample.image, sample.lens, sample.focus_distance_m, transfer=sample.transfer)
+        estimate = estimator.estimate(
+            sample.image,
+            sample.lens,
+            sample.focus_distance_m,
+            transfer=sample.transfer,
+            near_focus_m=sample.near_focus_m,
+        )
         maps = DepthMaps(estimate.depth_m, estimate.coc_px)
         return Prediction(maps, estimate.confidence, estimate.inv_depth_scale_dpt)
 
@@ -73,6 +79,7 @@ def fused_method(estimator: Estimator) -> Predict:
                 sample.lens,
                 stack.frames[index].focus_distance_m,
                 transfer=sample.transfer,
+                near_focus_m=sample.near_focus_m,
             )
             for index in chosen
         ]

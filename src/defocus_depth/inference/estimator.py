@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OpticsError
 from ..optics import blur_gain_px_per_dpt, coc_from_inverse_depth, focus_distance_m, focus_dpt, lens_constant_px_per_dpt
 from ..types import DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
 from .artifact import ModelArtifact, load_artifact
@@ -30,8 +30,8 @@ class EstimatorConfig:
     Attributes:
         depth_min_m: nearest depth of interest (m). It tells the network that nothing is nearer, which settles on which
             side of the focus what is blurred lies, and with depth_max_m it chooses the working size; estimates are
-            never clamped. 0: nothing nearer than 0.35 m or the focus, whichever is nearer, and the working size is
-            that for the first focus distance.
+            never clamped. 0: nothing nearer than 0.35 m, the focus, or the nearest focus known of the lens or its
+            sweep, whichever is nearest, and the working size is that for the first focus distance.
         depth_max_m: farthest depth of interest (m, inf allowed).
         threads: CPU threads of the backend, 0 = the library's choice.
         precision: of the arithmetic, where the backend has it. auto: on a GPU the fastest engine that kept to the
@@ -67,18 +67,18 @@ class EstimatorConfig:
         return focus_distance_m if focus_distance_m < self.depth_max_m else min(NEAREST_SCENE_M, self.depth_max_m / 2)
 
     def nearest_possible_dpt(self, focus_distance_m: float) -> float:
-        """N, the reciprocal (dpt) of the nearest distance at which anything can be in an image with this focus.
+        """N, the reciprocal (dpt) of the nearest distance at which anything can be in an image.
 
-        1/depth_min_m where that is known. Else nothing is nearer than NEAREST_SCENE_M or than the focus distance (m,
-        from the entrance pupil, inf allowed), whichever is nearer.
+        1/depth_min_m where that is known. Else nothing is nearer than NEAREST_SCENE_M or than the nearest distance (m,
+        from the entrance pupil, inf allowed) at which the lens is known to be or to have been focused.
         """
         if self.depth_min_m > 0:
             return 1 / self.depth_min_m
         return 1 / min(focus_distance_m, NEAREST_SCENE_M)
 
-    def lens_input(self, gain_px_per_dpt: float, focus_in_dpt: float) -> FloatArray:
+    def lens_input(self, gain_px_per_dpt: float, focus_in_dpt: float, near_focus_dpt: float = 0.0) -> FloatArray:
         """The network's input `lens`, float32 `LENS_SHAPE`, for a blur gain in px of the working image."""
-        nearest = self.nearest_possible_dpt(focus_distance_m(focus_in_dpt))
+        nearest = self.nearest_possible_dpt(focus_distance_m(max(focus_in_dpt, near_focus_dpt)))
         return np.array([[gain_px_per_dpt, focus_in_dpt, nearest]], np.float32)
 
 
@@ -153,7 +153,13 @@ class Estimator:
         return geometry
 
     def estimate(
-        self, image: ImageArray, lens: LensParameters, focus_distance_m: float, *, transfer: Transfer = "srgb"
+        self,
+        image: ImageArray,
+        lens: LensParameters,
+        focus_distance_m: float,
+        *,
+        transfer: Transfer = "srgb",
+        near_focus_m: float | None = None,
     ) -> DepthEstimate:
         """Depth, signed CoC and confidence of one image; every map has the image's size and registers with it.
 
@@ -162,6 +168,9 @@ class Estimator:
             lens: f²/(N·p) for the image's width follows from it (see `LensParameters.image_width_px`).
             focus_distance_m: as the lens reports it, m, inf allowed.
             transfer: encoding of the image's values.
+            near_focus_m: the nearest focus distance of the sweep that the image is of, or the lens's usual one, where
+                that is known: such a lens looks at things nearer than this image's focus. A distance that the lens
+                cannot have (it was zoomed, say) says nothing.
 
         Raises:
             ImageError: not such an image.
@@ -172,7 +181,7 @@ class Estimator:
         focus = float(focus_dpt(focus_distance_m, lens))
         gain = float(blur_gain_px_per_dpt(lens, focus, image.shape[1]))
         geometry = self._geometry_for(image, lens, focus_distance_m)
-        lens_row = self._config.lens_input(gain * geometry.scale, focus)
+        lens_row = self._config.lens_input(gain * geometry.scale, focus, _known_focus_dpt(near_focus_m, lens))
         preparation = Preparation(geometry, transfer, self._artifact.sidecar.transfer)
         maps = {name: values[0, 0] for name, values in self._run(image, preparation, lens_row).items()}
         return input_estimate(maps, geometry, gain, focus)
@@ -234,6 +243,14 @@ def load_estimator(model: Path | None = None, backend: str = AUTO, config: Estim
         ConfigError: an unknown backend.
     """
     return Estimator(load_artifact(model), backend, config or EstimatorConfig())
+
+
+def _known_focus_dpt(focus_distance_m: float | None, lens: LensParameters) -> float:
+    """0 where nothing is known, or nothing that can be so."""
+    try:
+        return 0.0 if focus_distance_m is None else float(focus_dpt(focus_distance_m, lens))
+    except OpticsError:
+        return 0.0
 
 
 def input_estimate(

@@ -20,10 +20,12 @@ class LensSetting:
 
     Attributes:
         focus_distance_m: as the lens reports it, inf allowed; None: nobody said.
+        near_focus_m: the lens file's near focus, nearer than what the lens is used for; None: there is none.
     """
 
     lens: LensParameters
     focus_distance_m: float | None
+    near_focus_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def setting_at(stamp_ns: int, states: LensStates, usual: LensSetting, max_age_s:
         )
     if state.travelling:
         return Skip("lens_travelling", "lens_state: expected the lens at rest, it was travelling")
-    return LensSetting(_with_state(usual.lens, state), state.focus_distance_m)
+    return LensSetting(_with_state(usual.lens, state), state.focus_distance_m, usual.near_focus_m)
 
 
 def _with_state(lens: LensParameters, state: LensState) -> LensParameters:

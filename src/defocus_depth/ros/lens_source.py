@@ -32,7 +32,8 @@ def lens_setting(parameters: DepthNodeParameters) -> LensSetting:
         lens = changed_lens(known.lens, given) if known else LensParameters(**given)
     except OpticsError as error:
         raise ConfigError(f"lens_file or lens parameters: {error}") from error
-    focus_distance_m = parameters.focus_distance_m or (known.near_focus_distance_m if known else None)
+    near_focus_m = known.near_focus_distance_m if known else None
+    focus_distance_m = parameters.focus_distance_m or near_focus_m
     if focus_distance_m:
         focus_dpt(focus_distance_m, lens)
-    return LensSetting(lens, focus_distance_m)
+    return LensSetting(lens, focus_distance_m, near_focus_m)

@@ -104,8 +104,8 @@ class DepthNodeParameters:
     )
     depth_min_m: float = parameter(
         EstimatorConfig.depth_min_m,
-        "Nothing is nearer than this (m), the network is told; 0: than 0.35 m or the focus, whichever is nearer. With "
-        "depth_max_m it chooses the working size (0: the first focus distance).",
+        "Nothing is nearer than this (m), the network is told; 0: than 0.35 m, the focus or its lens's near focus, "
+        "whichever is nearest. With depth_max_m it chooses the working size (0: the first focus distance).",
         minimum=0.0,
         maximum=1e4,
         applies="in configure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol
@@ -26,7 +27,13 @@ class DepthEstimator(Protocol):
     def info(self) -> EstimatorInfo: ...
 
     def estimate(
-        self, image: ImageArray, lens: LensParameters, focus_distance_m: float, *, transfer: Transfer
+        self,
+        image: ImageArray,
+        lens: LensParameters,
+        focus_distance_m: float,
+        *,
+        transfer: Transfer,
+        near_focus_m: float | None,
     ) -> DepthEstimate: ...
 
     def close(self) -> None: ...
@@ -76,9 +83,15 @@ class FrameMaps:
     @cached_property
     def estimate(self) -> DepthEstimate:
         """The dense estimate, before any masking; fused with the frames before it where the parameters ask for it."""
-        focus_distance_m = self._setting.focus_distance_m
-        assert focus_distance_m is not None  # `setting_at` skips frames of unknown focus
-        single = self._estimator.estimate(self.image, self._setting.lens, focus_distance_m, transfer=self.transfer)
+        setting = self._setting
+        assert setting.focus_distance_m is not None  # `setting_at` skips frames of unknown focus
+        single = self._estimator.estimate(
+            self.image,
+            setting.lens,
+            setting.focus_distance_m,
+            transfer=self.transfer,
+            near_focus_m=setting.near_focus_m,
+        )
         limits = FusionLimits(self._parameters.fusion_window, self._parameters.fusion_max_age_s)
         return single if limits.frames == 1 else self._window.fuse(self.image, single, limits)
 
@@ -144,6 +157,5 @@ class DepthPipeline:
         decoded = self._decode(message)
         width_px = decoded.array.shape[1]
         lens = lens_of_crop(setting.lens, width_px, full_width_px(width_px))
-        return FrameMaps(
-            decoded, LensSetting(lens, setting.focus_distance_m), parameters, self._estimator, self._window
-        )
+        cropped = dataclasses.replace(setting, lens=lens)
+        return FrameMaps(decoded, cropped, parameters, self._estimator, self._window)

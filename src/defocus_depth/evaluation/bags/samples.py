@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -193,6 +194,7 @@ class _Maker:
             image=decoded.array,
             lens=setting.lens,
             focus_distance_m=setting.focus_distance_m,
+            near_focus_m=setting.near_focus_m,
             truth_depth_m=self._truth(pair, image),
             transfer=decoded.transfer,
             stamp_ns=int(self.index.stamps_ns[pair.number]),
@@ -232,4 +234,4 @@ def _of_image(setting: LensSetting, decoded: DecodedImage, info: Any) -> LensSet
         raise ImageError("image: expected pixels, got none")
     lens = lens_of_crop(setting.lens, width, full_width_px(info, width) if info is not None else float(width))
     blur_gain_px_per_dpt(lens, focus_dpt(setting.focus_distance_m or 0.0, lens), width)
-    return LensSetting(lens, setting.focus_distance_m)
+    return dataclasses.replace(setting, lens=lens)

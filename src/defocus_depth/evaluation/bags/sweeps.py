@@ -91,9 +91,13 @@ def fused_sweep_method(estimator: Estimator) -> Predict:
     def measure(sweep: Sweep) -> Prediction:
         from ...inference.fusion import fuse_estimates  # its compiler is loaded when it is needed
 
+        known_m = [frame.near_focus_m for frame in sweep.frames if frame.near_focus_m is not None]
+        nearest_m = min([frame.focus_distance_m for frame in sweep.frames] + known_m)
         fused = fuse_estimates(
             [
-                estimator.estimate(frame.image, frame.lens, frame.focus_distance_m, transfer=frame.transfer)
+                estimator.estimate(
+                    frame.image, frame.lens, frame.focus_distance_m, transfer=frame.transfer, near_focus_m=nearest_m
+                )
                 for frame in sweep.frames
             ]
         )
