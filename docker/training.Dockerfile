@@ -17,8 +17,9 @@ RUN /opt/defocus_depth/bin/pip install --no-cache-dir --no-build-isolation \
       'gsplat @ git+https://github.com/nerfstudio-project/gsplat.git@v1.5.3'
 WORKDIR /src
 COPY . .
+# numba-cuda brings libNVVM, for making stacks on the GPU, and asks numpy for names that 2.5 has dropped.
 # Not the extra `tensorrt`: it takes CUDA 12's bindings, this torch asks for CUDA 13's.
-RUN /opt/defocus_depth/bin/pip install --no-cache-dir -c constraints.txt '.[cpu,training]'
+RUN /opt/defocus_depth/bin/pip install --no-cache-dir -c constraints.txt '.[cpu,training]' 'numba-cuda[cu13]' 'numpy<2.5'
 
 FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04@sha256:c3fde347d52d578c84fd644bc177bc7ec333feaf11550d990da4084d7612e4c7
 LABEL org.opencontainers.image.title="defocus_depth training" org.opencontainers.image.licenses="Apache-2.0"

@@ -30,9 +30,10 @@ from .networks.model import relative_median, upsample
 
 FACTORS = np.geomspace(0.5, 4.0, 61)
 INTERVAL = 0.5
-FITS_INSIDE = 0.55
-"""Share of the fits' values that the 50 % intervals shall hold. Fits err where networks err: of exact depths, 3 to 7 %
-fewer lie in the same intervals (path-traced validation stacks and procedural ones)."""
+FITS_INSIDE = 0.6
+"""Share of the fits' values that the 50 % intervals shall hold. Fits err where networks err, and networks are surer
+than they should be of pictures unlike those of calibration: of exact depths, 4 to 14 % fewer lie in the same intervals
+(two path-traced, a procedural, a macro and an RGB-D set, of which the first alone was calibrated on)."""
 _MULTIPLE = 32
 
 

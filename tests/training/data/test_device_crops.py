@@ -164,6 +164,30 @@ def test_a_full_bank_replaces_its_oldest_stacks_and_takes_new_shards_in(pool_fol
     assert torch.equal(bank.focus_px[[3, 0, 1]], late)
 
 
+def test_of_more_shards_than_fit_the_newest_are_read(pool_folder: Path) -> None:
+    paths = shard_paths(pool_folder)
+    bank = bank_of(pool_folder, capacity=3)  # one shard; the first is held out
+    assert bank.count == 3
+    newest = torch.from_numpy(np.array(read_shard(paths[-1]).focus_px))
+    assert torch.equal(bank.focus_px, newest)
+    assert bank_of(pool_folder, capacity=4).count == 4
+
+
+def test_new_shards_are_taken_in_their_order_without_waiting(pool_folder: Path, tmp_path: Path) -> None:
+    paths = shard_paths(pool_folder)
+    for path in paths[:2]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    bank = bank_of(tmp_path)
+    for number in range(4, 9):
+        (tmp_path / f"shard-{number:06d}.npz").write_bytes(paths[number % 2].read_bytes())
+    taken = [bank.take_new_shards()]
+    while sum(taken) < 5:
+        taken.append(bank.take_new_shards())
+    assert taken[0] == 0 and bank.count == 3 + 5 * 3  # the first look only asks for them
+    foci = [torch.from_numpy(np.array(read_shard(paths[number % 2]).focus_px)) for number in range(4, 9)]
+    assert torch.equal(bank.focus_px[3:18], torch.cat(foci))
+
+
 def test_pools_that_cannot_be_banked_are_refused(pool_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected more shards than the 1 held out .*, got 0"):
         bank_of(tmp_path)

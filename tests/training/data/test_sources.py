@@ -12,6 +12,7 @@ from defocus_training.data.crops import CropOptions, PairStream
 from defocus_training.data.pool import make_shard, shard_paths
 from defocus_training.data.procedural import ProceduralOptions
 from defocus_training.data.sources import HELD_OUT_SEED, STREAM_SEEDS, PoolSource, StreamOptions, StreamSource
+from defocus_training.data.stack_engine import stack_engine
 
 TINY = StreamOptions(
     ProceduralOptions(
@@ -66,7 +67,7 @@ def test_a_streamed_stack_is_what_a_pool_would_hold() -> None:
     rng = np.random.default_rng(4)
     shard = StreamSource(TINY).random_shard(rng)
     seed = int(np.random.default_rng(4).integers(STREAM_SEEDS))
-    expected = make_shard([seed], TINY.procedural)
+    expected = make_shard([seed], TINY.procedural, [], stack_engine())
     for name, values in vars(expected).items():
         np.testing.assert_array_equal(getattr(shard, name), values)
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import float32
 
-from ..cuda import cuda
+from ..cuda import cuda, kernel
 from .gather_blur import FINE_RADIUS_PX, SPAN_EXTENT
 from .layered_scene import LayeredScene
 
@@ -29,7 +29,7 @@ def render_layers_on_gpu(scene: LayeredScene, focus_px: Map, spans: Map, margin:
     return frames.copy_to_host()
 
 
-@cuda.jit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _lay_over(rgba, sums, inverse_depth_px, focus_px, spans, margin, frames):  # noqa: ANN001, ANN202
     """Put the blurred layer over what the frames show already; the arithmetic of `gather_blur`."""
     column, line, frame = cuda.grid(3)

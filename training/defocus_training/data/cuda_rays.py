@@ -24,7 +24,7 @@ from defocus_depth.simulation.rigs import Rig
 from defocus_depth.simulation.scene_tables import SceneTables
 from defocus_depth.simulation.scenes import Scene
 
-from ..cuda import cuda
+from ..cuda import cuda, kernel
 from .simulated import SAMPLES_PER_PIXEL, trace_frames
 
 MOST_PRIMITIVES = 256
@@ -50,7 +50,7 @@ def trace_on_gpu(scene: Scene, rig: Rig, focus_m: Sequence[float], seeds: Sequen
     return frames
 
 
-@cuda.jit(cache=True)
+@kernel()
 def _trace(tables, view, patterns, seed, picture):  # noqa: ANN001, ANN202
     candidates = cuda.shared.array(MOST_PRIMITIVES, int64)
     number = cuda.shared.array(1, int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +19,9 @@ from .crops import Supervision, nearest_taught_px, usable_frames
 from .pool import Shard, read_shard, shard_paths, split_shards
 
 _Fields: TypeAlias = "dict[str, Tensor]"
-MOST_AT_ONCE = 24
-"""Shards that are read ahead and taken in by one look: training waits while they are copied to the device."""
+STACKS_AHEAD, LEAST_AHEAD = 96, 2
+"""So many stacks, and so many shards, are read ahead and taken in by one look: training waits while they are copied to
+the device."""
 READERS = 4
 """Threads that read shards meanwhile."""
 
@@ -51,8 +53,9 @@ class StackBank:
         self._coming: deque[tuple[Path, Future[_Fields]]] = deque()
         self._next = 0
         _, shards = split_shards(folder, held_out_shards)
-        fit = max(1, capacity // len(read_shard(shards[0]).focus_px))
-        self._seen.update(shards[:-fit])  # newer ones would replace them
+        stacks = len(read_shard(shards[0]).focus_px)
+        self._most_ahead = max(LEAST_AHEAD, STACKS_AHEAD // stacks)
+        self._seen.update(shards[: -math.ceil(capacity / stacks)])  # newer ones would replace them
         while self.take_new_shards(wait=True):
             pass
 
@@ -66,16 +69,21 @@ class StackBank:
 
         `wait`: until they are read.
         """
-        new = [path for path in shard_paths(self._folder)[self._held_out :] if path not in self._seen]
-        new = new[: MOST_AT_ONCE - len(self._coming)]
-        self._seen.update(new)
-        self._coming.extend((path, self._readers.submit(self._read, path)) for path in new)
+        if wait:
+            self._read_ahead()
         taken = 0
         while self._coming and (wait or self._coming[0][1].done()):
             path, fields = self._coming.popleft()
             self._take(fields.result(), path)
             taken += 1
+        self._read_ahead()
         return taken
+
+    def _read_ahead(self) -> None:
+        new = [path for path in shard_paths(self._folder)[self._held_out :] if path not in self._seen]
+        new = new[: self._most_ahead - len(self._coming)]
+        self._seen.update(new)
+        self._coming.extend((path, self._readers.submit(self._read, path)) for path in new)
 
     def _take(self, fields: _Fields, path: Path) -> None:
         if not self.count:

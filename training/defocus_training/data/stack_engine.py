@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 
 from defocus_depth.errors import ConfigError
@@ -10,6 +11,8 @@ from defocus_depth.errors import ConfigError
 from .procedural import Renderer, render_layers
 from .simulated import Tracer, trace_frames
 from .teacher import TeacherEngine
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ def stack_engine(device: str = "auto") -> StackEngine:
         return StackEngine()
     missing = _missing_for_cuda()
     if missing and device == "auto":
+        if "NVVM" in missing:
+            _LOG.warning("stacks are made on one core: expected %s", missing)
         return StackEngine()
     if missing:
-        raise ConfigError(f"stacks on cuda: expected {missing}, found none")
+        raise ConfigError(f"stacks on cuda: expected {missing}")
     return _cuda_engine()
 
 
@@ -44,12 +49,12 @@ def _missing_for_cuda() -> str | None:
     from torch.utils.data import get_worker_info
 
     if get_worker_info() is not None:
-        return "a process that was not forked"
+        return "no data process (CUDA does not survive the fork)"
     if not torch.cuda.is_available():
-        return "a CUDA device for PyTorch"
+        return "a CUDA device for PyTorch, found none"
     from ..cuda import cuda
 
-    return None if cuda.is_available() else "a CUDA device for numba"
+    return None if cuda.is_available() else "libNVVM for numba, found none (pip install 'numba-cuda[cu13]' 'numpy<2.5')"
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from numba import float32
 
 from defocus_depth.types import FloatArray
 
-from ..cuda import cuda
+from ..cuda import cuda, kernel
 from .weighted_median import BINS, kernel_scales, value_range
 
 BLOCK_PX = 16
@@ -35,7 +35,7 @@ def weighted_median_on_gpu(
     return out.copy_to_host()
 
 
-@cuda.jit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _median(values, guide, trust, where, radius, scales, limits, out):  # noqa: ANN001, ANN202
     x, y = cuda.grid(2)
     height, width = values.shape
