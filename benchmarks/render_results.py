@@ -153,12 +153,14 @@ def _ablations(figures: Mapping[str, Any]) -> str:
 
 def _learning_curve(figures: Mapping[str, Any]) -> str:
     figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
-    for axis, key, label in zip(axes, ("coc_mae_px", "abs_rel"), ("CoC error, px", "AbsRel"), strict=True):
-        axis.plot([p["images"] / 1e3 for p in figures["points"]], [p[key] for p in figures["points"]], "o-")
-        axis.set(xscale="log", xlabel="thousand training crops", ylabel=label)
+    errors = {"coc_mae_px": "CoC error, px", "inverse_depth_error_px": "inverse depth error, px", "abs_rel": "AbsRel"}
+    known = [(key, label) for key, label in errors.items() if key in figures["points"][0]]
+    for axis, (key, label) in zip(axes, known[:2], strict=True):
+        axis.plot([p["images"] / 1e6 for p in figures["points"]], [p[key] for p in figures["points"]], "o-")
+        axis.set(xlabel="million training crops", ylabel=label)
         axis.grid(alpha=0.3)
-    figure.savefig(IMAGES / "learning_curve.png", dpi=110)
-    return f"## Learning curve\n\n{figures['text']}\n\n![learning curve](images/learning_curve.png)"
+    figure.savefig(IMAGES / "learning_curve.svg", metadata={"Date": None})
+    return f"## Learning curve\n\n{figures['text']}\n\n![learning curve](images/learning_curve.svg)"
 
 
 def _blur_sign(figures: Mapping[str, Any]) -> str:

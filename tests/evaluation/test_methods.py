@@ -46,10 +46,19 @@ def test_fused_asks_for_every_frame_at_its_focus(tmp_path: Path, write_plane, fa
     (sample,) = StackSamples(tmp_path, "fused")
     prediction = fused_method(estimator)(sample)
     assert [focus_m for _, _, focus_m, _ in estimator.asked] == [0.4, 0.7, 1.2, 2.4]
+    assert estimator.told_near_m == [0.4] * 4
     assert prediction.confidence is not None and prediction.inv_depth_scale_dpt is not None
     np.testing.assert_allclose(prediction.maps.coc_px, 8 * (1 / 0.4 - 1 / prediction.maps.depth_m), rtol=1e-4)
     with pytest.raises(ConfigError, match="frames fused: expected a frame of a focal stack, got a/000"):
         fused_method(estimator)(dataclasses.replace(sample, origin=None))
+
+
+def test_every_frame_of_a_stack_is_told_its_nearest_focus(tmp_path: Path, write_plane, fake_estimator) -> None:
+    write_plane(tmp_path / "a", 0.8)
+    estimator = fake_estimator(1.5)
+    for sample in StackSamples(tmp_path, "all"):
+        network_method(estimator)(sample)
+    assert estimator.told_near_m == [0.4] * 4
 
 
 def test_fused_counts_every_view_once(tmp_path: Path, write_plane, fake_estimator) -> None:

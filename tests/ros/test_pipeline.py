@@ -146,7 +146,7 @@ def test_transfer_follows_the_parameter_and_else_the_encoding(encoding, dtype, a
 
 @pytest.mark.parametrize("near_focus_m", [None, 0.12])
 def test_the_lens_s_near_focus_is_told(near_focus_m: float | None) -> None:
-    estimator = RecordingEstimator(np.ones((8, 8), np.float32))
+    estimator: Any = RecordingEstimator(np.ones((8, 8), np.float32))
     pipeline = DepthPipeline(estimator, decode_image)
     setting = LensSetting(LENS, 0.5, near_focus_m)
     _ = pipeline.process(message_of(np.zeros((8, 8), np.uint8), "mono8"), setting, DepthNodeParameters()).estimate

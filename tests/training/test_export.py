@@ -105,6 +105,20 @@ def test_weights_are_rounded_to_equal_steps_of_their_channel_s_deviation(steps: 
         assert torch.equal(channel / smallest, (channel / smallest).round())
 
 
+def test_the_last_levels_are_kept_half_as_finely() -> None:
+    torch.manual_seed(0)
+    model = DefocusModel(OPTIONS)
+    levels = [net.unet.encoder[-1].modules() for net in (model.sdnet, model.depthnet)]
+    lasts = [next(part for part in level if isinstance(part, nn.Conv2d)) for level in levels]
+    before = [last.weight.data.clone() for last in lasts]
+    with_coarse_weights(model, 8)
+    for last, original in zip(lasts, before, strict=True):
+        steps = original.square().mean((1, 2, 3)).sqrt() / torch.stack(
+            [w.unique().diff().min() for w in last.weight.data]
+        )
+        assert ((steps > 4 * 0.7) & (steps < 4 * 1.42)).all()
+
+
 def test_a_dead_channel_stays_dead() -> None:
     model = DefocusModel(OPTIONS)
     model.sdnet.head.weight.data[0] = 0

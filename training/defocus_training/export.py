@@ -72,7 +72,7 @@ def export_model(
         model = with_coarse_weights(_absorbed(model), weight_steps)
     folded = _folded(model)
     if weight_steps is not None:  # undo what folding an absorbed batch norm does to float32's last bits
-        _with_weights(folded, lambda weight: weight.half().float())
+        _with_weights(folded, lambda convolution: convolution.weight.data.half().float())
     program = _trace(folded)
     _write_onnx(program, onnx_path)
     save_weights(onnx_path.with_suffix(".safetensors"), model, model.options, half=True)
@@ -97,12 +97,15 @@ def with_coarse_weights(model: DefocusModel, steps: int) -> DefocusModel:
     """`model` itself, its convolutions' weights rounded to multiples of a power of two.
 
     There are about `steps` of them to the root mean square of an output channel's weights. Equal steps, since to round
-    a small weight by as much as a large one does as little harm, and takes fewer bits than a mantissa for each.
+    a small weight by as much as a large one does as little harm, and takes fewer bits than a mantissa for each. Half as
+    many in both encoders' last levels, which hold half of all weights and do not feel it.
     """
+    deepest = {part for net in (model.sdnet, model.depthnet) for part in net.unet.encoder[-1].modules()}
 
-    def rounded(weight: Tensor) -> Tensor:
+    def rounded(convolution: nn.Conv2d) -> Tensor:
+        weight = convolution.weight.data
         size = weight.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(SMALLEST_SIZE)
-        step = (size / steps).log2().round().exp2()
+        step = (size / (steps / 2 if convolution in deepest else steps)).log2().round().exp2()
         return (weight / step).round() * step
 
     return _with_weights(model, rounded)
@@ -126,11 +129,11 @@ def _absorbed(model: DefocusModel) -> DefocusModel:
     return copied
 
 
-def _with_weights(model: DefocusModel, change: Callable[[Tensor], Tensor]) -> DefocusModel:
+def _with_weights(model: DefocusModel, change: Callable[[nn.Conv2d], Tensor]) -> DefocusModel:
     """`model` itself, with all its convolutions' weights changed."""
     for convolution in model.modules():
         if isinstance(convolution, nn.Conv2d):
-            convolution.weight.data = change(convolution.weight.data)
+            convolution.weight.data = change(convolution)
     return model
 
 

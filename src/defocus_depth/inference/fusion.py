@@ -28,7 +28,7 @@ HYPOTHESES = 96
 MOST_COST = 4.0  # C
 NEARER_COST, NEARER = 4.0, 1.02  # P, and how many times the largest F counts as nearer than it
 COC_SCALE_PX, COC_SCALE_SHARE = 0.6, 0.15  # σ(c) = 0.6 px + 0.15·c: SDNet's error, as measured on validation stacks
-TEMPER = 0.4  # by which mean confidence matches the measured share within 1.25
+TEMPER = 0.35  # by which mean confidence matches the measured share within 1.25
 FARTHEST_DPT = 0.05  # u of the farthest hypothesis, where no frame says farther
 MOST_OF_NEAREST_FOCUS = 2.0  # u of the nearest hypothesis is at most this often the largest F
 WITHIN = 1.25

@@ -155,6 +155,16 @@ def test_focus_distances_without_stamps_hold_from_when_they_were_recorded(maker,
     assert samples.tally.left_out == {"lens_state_later": 1, "lens_state_stale": 1}
 
 
+def test_every_sample_knows_the_lens_s_near_focus(maker, make_request, tmp_path) -> None:
+    for index in range(2):
+        maker.image(START_NS + index * FRAME_NS, 40 + index)
+    request = make_request(BagOptions("/image"), focus_m=0.5)
+    known = dataclasses.replace(request, lens=dataclasses.replace(request.lens, near_focus_m=0.12))
+    bag = maker.write(tmp_path / "bag")
+    assert [sample.near_focus_m for sample in BagSamples(bag, request)] == [None, None]
+    assert [sample.near_focus_m for sample in BagSamples(bag, known)] == [0.12, 0.12]
+
+
 def test_all_lens_states_are_asked_by_stamp() -> None:
     states = RecordedLensStates([LensState(5, 0.5), LensState(1, 0.1), LensState(5, 0.6)])
     found = [states.at(stamp) for stamp in (0, 1, 4, 5, 99)]

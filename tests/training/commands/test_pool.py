@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from defocus_depth.errors import ConfigError
 from defocus_training.commands import pool
 
 
@@ -19,3 +21,10 @@ def test_makes_as_many_shards_as_asked_from_the_first_on(monkeypatch: pytest.Mon
     pool.run(pool.Options(tmp_path, shards=3, first=5))
     pool.run(pool.Options(tmp_path, shards=3, first=5, every=2))
     assert [list(shards) for shards in asked] == [[5, 6, 7], [5, 7, 9]]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="stacks on cuda: expected a CUDA device"):
+        pool.run(pool.Options(tmp_path / "pool", shards=1, device="cuda"))
+    assert not (tmp_path / "pool").exists()
