@@ -85,6 +85,24 @@ def test_a_signal_while_it_starts_leaves_no_child_behind(tmp_path, handler, told
     assert (done.stdout.strip(), done.returncode) == (told, 0), done.stderr
 
 
+def test_a_child_of_a_background_job_ends_on_sigint_too(tmp_path):
+    (tmp_path / "child_for_test.py").write_text(
+        "import time\ntry:\n    print('up', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt: print('bye')"
+    )
+    program = """
+import pathlib, signal, sys, time
+from defocus_depth.ros.processes import NodeProcess
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+folder = pathlib.Path(sys.argv[1])
+with NodeProcess("child_for_test", [], {"PYTHONPATH": str(folder)}, folder / "log.txt") as child:
+    while child.last_words() != "up":
+        time.sleep(0.02)
+print(child.last_words(), signal.getsignal(signal.SIGINT) == signal.SIG_IGN)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == ("up / bye True", 0), done.stderr
+
+
 def test_a_failure_is_told_with_its_last_words(start):
     with start("import sys\nprint('one\\ntwo\\nthree\\nfour')\nsys.exit(3)") as child:
         _wait_until(lambda: not child.running)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psutil
 
@@ -55,16 +56,23 @@ def _rclpy_major() -> int:
 
 @contextmanager
 def _interrupts_held() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM of the block are kept in a list: an interrupted Popen forgets the child that it has forked."""
+    """SIGINT and SIGTERM of the block are kept in a list: an interrupted Popen forgets the child that it has forked.
+
+    Where SIGINT is ignored, as in a shell's background jobs, a child would inherit that, and SIGINT is what ends it: so
+    here it is answered, by nothing.
+    """
     held: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # no other is interrupted
         yield held
         return
-    before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    found = {number: signal.getsignal(number) for number in _INTERRUPTS}
     # Others end the process at once, are ignored, or are answered by a library's handler, which could not be set back.
-    before = {number: handler for number, handler in before.items() if callable(handler)}
+    before: dict[signal.Signals, Any] = {number: handler for number, handler in found.items() if callable(handler)}
     for number in before:
         signal.signal(number, lambda late, _: held.append(late))
+    if found[signal.SIGINT] is signal.SIG_IGN:
+        before[signal.SIGINT] = signal.SIG_IGN
+        signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield held
     finally:
