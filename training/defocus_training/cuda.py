@@ -7,12 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numba import cuda as _module
 
 from defocus_depth.simulation.compiled import source_digest
 
 cuda: Any = _module  # its own annotations are those of the compiler's hooks
+BLOCK_PX = 16
+"""Width and height of the block of pixels that a block of threads computes."""
 _PACKAGE = Path(__file__).parent
+
+
+def on_device(values: np.ndarray) -> Any:
+    """A copy in the GPU's memory."""
+    return cuda.to_device(np.ascontiguousarray(values))
+
+
+def blocks_of(height: int, width: int, pictures: int = 1) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Launch with a thread for every pixel (x, y) of so many pictures, and some beyond their borders."""
+    return (-(-width // BLOCK_PX), -(-height // BLOCK_PX), pictures), (BLOCK_PX, BLOCK_PX, 1)
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:

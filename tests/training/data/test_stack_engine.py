@@ -15,7 +15,8 @@ from defocus_training.data.procedural import ProceduralOptions
 from defocus_training.data.stack_engine import StackEngine, stack_engine
 
 NO_GPU = pytest.mark.skipif(stack_engine() == StackEngine(), reason="needs a CUDA device and libNVVM")
-SMALL = {"size_px": 32, "frames": 2, "largest_coc_px": 16.0, "nearest_px": (6.0, 10.0)}
+SMALL = {"size_px": 24, "frames": 2, "largest_coc_px": 16.0, "nearest_px": (6.0, 10.0)}
+SHAPES = ("disc", "hex", "eye")
 KINDS = {"layers": (0.0, 0.0), "rooms": (1.0, 0.0), "standing": (0.0, 1.0)}
 
 SIMULATED = """
@@ -23,10 +24,12 @@ import json, sys
 import numpy as np
 from defocus_training.data import cuda_rays, simulated
 from defocus_training.data.cuda_blur import render_layers_on_gpu
+from defocus_training.data.gather_blur import cats_eye_spans, disc_spans, polygon_spans
+from defocus_training.data.layered_scene import random_scene
 from defocus_training.data.pool import _random_stack
-from defocus_training.data.procedural import ProceduralOptions
+from defocus_training.data.procedural import ProceduralOptions, render_layers
 from defocus_training.data.stack_engine import StackEngine
-from defocus_training.fitting.cuda_median import weighted_median_on_gpu
+from defocus_training.fitting.cuda_median import fill_medians_on_gpu
 from defocus_training.fitting.weighted_median import weighted_median
 
 def bare(value):  # the simulator's arrays are wrapped, which compiled functions do not take
@@ -51,10 +54,16 @@ for kind, (rooms, standing) in kinds.items():
     )
     assert one.std() > 0.01
     furthest[kind] = float(np.abs(one - other).max())
+scene = random_scene(np.random.default_rng(4), 72, (16.0, 3.0))
+assert len(scene.layers) > 1
+for shape, spans in {"disc": disc_spans(), "hex": polygon_spans(6, 0.3), "eye": cats_eye_spans(0.4)}.items():
+    given = scene, np.array([18, 1.5], np.float32), spans, 26  # 20 px: blocks reach beyond the borders
+    apart = np.abs(render_layers(*given) - render_layers_on_gpu(*given))
+    furthest[shape] = [float(apart.max()), float(apart.mean()), float(np.quantile(apart, 0.99))]
 rng = np.random.default_rng(0)
 given = [rng.random(shape, np.float32) for shape in ((20, 24), (20, 24, 3), (20, 24))]
 where = rng.random((20, 24)) > 0.5
-one, other = (median(*given, where, 4, 1.0) for median in (weighted_median, weighted_median_on_gpu))
+one, other = (weighted_median(*given, where, 4, 1.0, fill) for fill in (None, fill_medians_on_gpu))
 assert (one[where] != given[0][where]).mean() > 0.9 and (one[~where] == given[0][~where]).all()
 furthest["median"] = float(np.abs(one - other).max())
 print(json.dumps(furthest))
@@ -70,9 +79,13 @@ def test_the_kernels_compute_what_the_compiled_loops_do() -> None:
     )
     assert run.returncode == 0, run.stderr
     furthest = json.loads(run.stdout.splitlines()[-1])
-    assert furthest.keys() == {*KINDS, "median"}
+    assert furthest.keys() == {*KINDS, *SHAPES, "median"}
     assert furthest["rooms"] == furthest["standing"] == 0  # the very same functions
     assert furthest["layers"] < 0.02 and furthest["median"] < 1e-5
+    for most, mean, usual in (
+        furthest[shape] for shape in SHAPES
+    ):  # a row between two pixels may be rounded either way
+        assert most < 0.05 and mean < 1e-4 and usual < 1e-3
 
 
 @pytest.mark.gpu

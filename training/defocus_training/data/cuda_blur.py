@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import float32
 
-from ..cuda import cuda, kernel
+from ..cuda import blocks_of, cuda, kernel, on_device
 from .gather_blur import FINE_RADIUS_PX, SPAN_EXTENT
 from .layered_scene import LayeredScene
 
-BLOCK_PX = 16
 CHANNELS = 4
 Map = npt.NDArray[np.float32]
 
@@ -18,14 +17,13 @@ Map = npt.NDArray[np.float32]
 def render_layers_on_gpu(scene: LayeredScene, focus_px: Map, spans: Map, margin: int) -> Map:
     """`render_layers` on CUDA: frames (K, n, n, 3)."""
     size = scene.inverse_depth_px.shape[0] - 2 * margin
-    frames = cuda.to_device(np.zeros((len(focus_px), size, size, 3), np.float32))
-    foci, table = cuda.to_device(np.ascontiguousarray(focus_px)), cuda.to_device(spans)
-    side = -(-size // BLOCK_PX)
+    frames = on_device(np.zeros((len(focus_px), size, size, 3), np.float32))
+    foci, table, blocks = on_device(focus_px), on_device(spans), blocks_of(size, size, len(focus_px))
     for layer in scene.layers:
         sums = np.zeros((layer.rgba.shape[0], layer.rgba.shape[1] + 1, CHANNELS), np.float32)
         np.cumsum(layer.rgba, 1, out=sums[:, 1:])
-        planes = [cuda.to_device(np.ascontiguousarray(plane)) for plane in (layer.rgba, sums, layer.inverse_depth_px)]
-        _lay_over[(side, side, len(focus_px)), (BLOCK_PX, BLOCK_PX, 1)](*planes, foci, table, margin, frames)
+        planes = [on_device(plane) for plane in (layer.rgba, sums, layer.inverse_depth_px)]
+        _lay_over[blocks](*planes, foci, table, margin, frames)
     return frames.copy_to_host()
 
 

@@ -13,7 +13,6 @@ from numba import int64
 
 from defocus_depth.optics import focus_dpt
 from defocus_depth.simulation.lens_sampling import (
-    TILE_PX,
     find_candidates,
     make_view,
     pattern_of,
@@ -24,7 +23,7 @@ from defocus_depth.simulation.rigs import Rig
 from defocus_depth.simulation.scene_tables import SceneTables
 from defocus_depth.simulation.scenes import Scene
 
-from ..cuda import cuda, kernel
+from ..cuda import BLOCK_PX, blocks_of, cuda, kernel, on_device
 from .simulated import SAMPLES_PER_PIXEL, trace_frames
 
 MOST_PRIMITIVES = 256
@@ -37,14 +36,13 @@ def trace_on_gpu(scene: Scene, rig: Rig, focus_m: Sequence[float], seeds: Sequen
     tables, camera = scene.tables(), rig.camera
     if len(tables.rows) > MOST_PRIMITIVES:
         return trace_frames(scene, rig, focus_m, seeds)
-    on_device = SceneTables(*(cuda.to_device(np.ascontiguousarray(table)) for table in tables))
-    blocks = -(-camera.width // TILE_PX), -(-camera.height // TILE_PX)
+    there, blocks = SceneTables(*map(on_device, tables)), blocks_of(camera.height, camera.width)
     frames = np.empty((len(focus_m), camera.height, camera.width, 3), np.float32)
     for frame, distance, seed in zip(frames, focus_m, seeds, strict=True):
         view = make_view(camera, rig.blur_gain_px_per_dpt(distance), focus_dpt(distance, rig.lens))
-        patterns = cuda.to_device(np.ascontiguousarray(sampling_patterns(SAMPLES_PER_PIXEL, int(seed))))
+        patterns = on_device(sampling_patterns(SAMPLES_PER_PIXEL, int(seed)))
         picture = cuda.device_array(frame.shape, np.float32)
-        _trace[blocks, (TILE_PX, TILE_PX)](on_device, view, patterns, int(seed), picture)
+        _trace[blocks](there, view, patterns, int(seed), picture)
         picture.copy_to_host(frame)
     frames *= np.float32(scene.exposure)
     return frames
@@ -54,9 +52,9 @@ def trace_on_gpu(scene: Scene, rig: Rig, focus_m: Sequence[float], seeds: Sequen
 def _trace(tables, view, patterns, seed, picture):  # noqa: ANN001, ANN202
     candidates = cuda.shared.array(MOST_PRIMITIVES, int64)
     number = cuda.shared.array(1, int64)
-    x0, y0 = cuda.blockIdx.x * TILE_PX, cuda.blockIdx.y * TILE_PX
+    x0, y0 = cuda.blockIdx.x * BLOCK_PX, cuda.blockIdx.y * BLOCK_PX
     if cuda.threadIdx.x == 0 and cuda.threadIdx.y == 0:
-        number[0] = find_candidates(tables, view, (x0, y0, x0 + TILE_PX - 1, y0 + TILE_PX - 1), candidates)
+        number[0] = find_candidates(tables, view, (x0, y0, x0 + BLOCK_PX - 1, y0 + BLOCK_PX - 1), candidates)
     cuda.syncthreads()
     x, y = cuda.grid(2)
     if y < picture.shape[0] and x < picture.shape[1]:

@@ -61,10 +61,10 @@ def _missing_for_cuda() -> str | None:
 def _cuda_engine() -> StackEngine:
     import torch
 
-    from ..fitting.cuda_median import weighted_median_on_gpu
+    from ..fitting.cuda_median import fill_medians_on_gpu
     from ..fitting.torch_cost_volume import torch_cost_volume
     from .cuda_blur import render_layers_on_gpu
     from .cuda_rays import trace_on_gpu
 
     costs = functools.partial(torch_cost_volume, device=torch.device("cuda"))
-    return StackEngine(render_layers_on_gpu, trace_on_gpu, TeacherEngine(costs, weighted_median_on_gpu))
+    return StackEngine(render_layers_on_gpu, trace_on_gpu, TeacherEngine(costs, fill_medians_on_gpu))

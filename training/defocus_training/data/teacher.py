@@ -19,7 +19,7 @@ from ..fitting.cost_volume import CostVolume, cost_volume
 from ..fitting.options import StartOptions
 from ..fitting.start import depth_from_costs, hypotheses
 from ..fitting.views import Views, measured_noise
-from ..fitting.weighted_median import WeightedMedian, weighted_median
+from ..fitting.weighted_median import FillMedians, fill_medians
 from ..splatting.psf import DiscPsf, Psf
 
 Map = npt.NDArray[np.float32]
@@ -40,7 +40,7 @@ class TeacherEngine:
     """What does the teacher's heavy work."""
 
     cost_volume: Callable[[Views, npt.NDArray[np.float64], Psf, float], CostVolume] = cost_volume
-    median: WeightedMedian = weighted_median
+    fill_medians: FillMedians = fill_medians
 
 
 def teach(frames: Map, focus_px: Map, engine: TeacherEngine | None = None) -> TeacherDepth:
@@ -53,7 +53,7 @@ def teach(frames: Map, focus_px: Map, engine: TeacherEngine | None = None) -> Te
     """
     views, options, engine = _views(frames, focus_px), StartOptions(), engine or TeacherEngine()
     volume = engine.cost_volume(views, hypotheses(views, options), DiscPsf(), options.window_px)
-    inverse_depth = depth_from_costs(views, volume, options, engine.median)
+    inverse_depth = depth_from_costs(views, volume, options, engine.fill_medians)
     scale = laplace_scale_dpt(views, volume, inverse_depth)
     return TeacherDepth(inverse_depth, (math.sqrt(2) * scale).astype(np.float32))
 

@@ -1,38 +1,21 @@
-"""`weighted_median` on a GPU: one thread per pixel."""
+"""The weighted medians on a GPU: one thread per pixel."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
 from numba import float32
 
-from defocus_depth.types import FloatArray
-
-from ..cuda import cuda, kernel
-from .weighted_median import BINS, kernel_scales, value_range
-
-BLOCK_PX = 16
+from ..cuda import blocks_of, cuda, kernel, on_device
+from .weighted_median import BINS
 
 
-def weighted_median_on_gpu(
-    values: FloatArray,
-    guide: FloatArray,
-    trust: FloatArray,
-    where: npt.NDArray[np.bool_],
-    radius: int,
-    colour_sigma: float,
-) -> FloatArray:
-    """As `weighted_median`."""
-    height, width = values.shape
-    planes = [cuda.to_device(np.ascontiguousarray(plane, np.float32)) for plane in (values, guide, trust)]
-    out = cuda.to_device(np.ascontiguousarray(values, np.float32))
-    blocks = -(-width // BLOCK_PX), -(-height // BLOCK_PX)
-    chosen, limits = cuda.to_device(np.ascontiguousarray(where)), value_range(values)
-    scales = kernel_scales(radius, colour_sigma)
-    _median[blocks, (BLOCK_PX, BLOCK_PX)](*planes, chosen, radius, scales, limits, out)
-    return out.copy_to_host()
+def fill_medians_on_gpu(values, guide, trust, where, radius, scales, limits, out):  # noqa: ANN001, ANN201
+    """As `fill_medians`."""
+    given = [on_device(plane) for plane in (values, guide, trust, where)]
+    filled = on_device(out)
+    _median[blocks_of(*values.shape)](*given, radius, scales, limits, filled)
+    filled.copy_to_host(out)
 
 
 @kernel(fastmath=True)

@@ -8,7 +8,7 @@ import numpy as np
 from defocus_depth.types import FloatArray
 
 from .options import EdgeOptions
-from .weighted_median import WeightedMedian, weighted_median
+from .weighted_median import FillMedians, weighted_median
 
 _DEPTH_EDGE_PX = 1.0  # blur between neighbours that makes a depth edge
 
@@ -25,7 +25,7 @@ def snap_edges(
     guide: FloatArray,
     gain_px_per_dpt: float,
     options: EdgeOptions,
-    median: WeightedMedian = weighted_median,
+    fill_medians: FillMedians | None = None,
 ) -> FloatArray:
     """Decide anew, by the colours of `guide` (H, W, 3), the depth of the band on the near side of every depth edge."""
     steps = inverse_depth * np.float32(gain_px_per_dpt)
@@ -35,7 +35,7 @@ def snap_edges(
     band = cv2.dilate(edges, square) > 0
     doubted = band & (steps - cv2.erode(steps, square) > _DEPTH_EDGE_PX)
     trust = np.where(doubted, options.rim_trust, 1).astype(np.float32)
-    return median(inverse_depth, guide, trust, band, options.radius_px, options.likeness)
+    return weighted_median(inverse_depth, guide, trust, band, options.radius_px, options.likeness, fill_medians)
 
 
 def grow_near(inverse_depth: FloatArray, gain_px_per_dpt: float) -> FloatArray:

@@ -14,7 +14,7 @@ from .edges import picture_links, snap_edges
 from .options import StartOptions
 from .semi_global import semi_global
 from .views import LUMINANCE, Views
-from .weighted_median import WeightedMedian, weighted_median
+from .weighted_median import FillMedians
 
 _SOFTNESS_PX = 0.5  # blur by which a frame may exceed the sharpest and still share in the composite
 
@@ -25,14 +25,14 @@ def starting_depth(views: Views, psf: Psf, options: StartOptions) -> FloatArray:
 
 
 def depth_from_costs(
-    views: Views, volume: CostVolume, options: StartOptions, median: WeightedMedian = weighted_median
+    views: Views, volume: CostVolume, options: StartOptions, fill_medians: FillMedians | None = None
 ) -> FloatArray:
     """`starting_depth` from costs that are known already."""
     guide = root_composite(views, best_hypotheses(volume, volume.cost))
     cost = np.minimum(volume.cost - volume.cost.min(0), options.highest_cost) * _own_texture(guide, options.texture)
     smoothed = semi_global(cost, picture_links(guide, options.edges), options.step_cost)
     smooth = best_hypotheses(volume, smoothed)
-    return snap_edges(smooth, root_composite(views, smooth), views.mean_gain, options.edges, median)
+    return snap_edges(smooth, root_composite(views, smooth), views.mean_gain, options.edges, fill_medians)
 
 
 def hypotheses(views: Views, options: StartOptions) -> npt.NDArray[np.float64]:

@@ -13,8 +13,8 @@ from numba import njit
 
 from defocus_depth.types import FloatArray
 
-WeightedMedian = Callable[..., FloatArray]
-"""`weighted_median`, or what does the same elsewhere."""
+FillMedians = Callable[..., object]
+"""`fill_medians`, or what does the same elsewhere."""
 BINS = 64
 """Of the histogram from which a median is read; within a bin it is the mean."""
 
@@ -26,6 +26,7 @@ def weighted_median(
     where: npt.NDArray[np.bool_],
     radius: int,
     colour_sigma: float,
+    fill: FillMedians | None = None,
 ) -> FloatArray:
     """`values` (H, W) with the pixels of `where` replaced by the median around them.
 
@@ -34,24 +35,24 @@ def weighted_median(
         trust: weight of each pixel's own value, (H, W).
         radius: half size of the window; the weight falls with distance as a Gaussian of 2/3 of it.
         colour_sigma: difference of colour that still counts as alike, in units of the guide.
+        fill: where they are computed; on one core if not given.
     """
-    out, scales = values.copy(), kernel_scales(radius, colour_sigma)
-    _median(values, np.ascontiguousarray(guide, np.float32), trust, where, radius, scales, value_range(values), out)
+    out = values.copy()
+    limits = np.float32(values.min()), np.float32(values.max() + 1e-6)
+    scales = np.float32(-0.5 / colour_sigma**2), np.float32(-0.5 / (radius / 1.5) ** 2)
+    guide = np.ascontiguousarray(guide, np.float32)
+    (fill or fill_medians)(values, guide, trust, where, radius, scales, limits, out)
     return out
 
 
-def kernel_scales(radius: int, colour_sigma: float) -> tuple[np.float32, np.float32]:
-    """Factors of the squared differences of colour and of place (px²) in a weight's exponent."""
-    return np.float32(-0.5 / colour_sigma**2), np.float32(-0.5 / (radius / 1.5) ** 2)
-
-
-def value_range(values: FloatArray) -> tuple[np.float32, np.float32]:
-    """Ends of the histogram."""
-    return np.float32(values.min()), np.float32(values.max() + 1e-6)
-
-
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=True)
-def _median(values, guide, trust, where, radius, scales, limits, out):
+def fill_medians(values, guide, trust, where, radius, scales, limits, out):  # noqa: ANN001, ANN201
+    """Write the medians of the pixels of `where` into `out`.
+
+    Args:
+        scales: factors of the squared differences of colour and of place (px²) in a weight's exponent.
+        limits: ends of the histogram.
+    """
     height, width = values.shape
     per_bin = np.float32(BINS) / (limits[1] - limits[0])
     weights, sums = np.zeros(BINS, np.float32), np.zeros(BINS, np.float32)
