@@ -18,7 +18,7 @@ SHARE = get_package_share_directory("defocus_depth")
 PROFILE = os.path.join(SHARE, "config", "fastdds_shm.xml")
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 TOPICS = ("image", "camera_info", "lens_state")
-# Parameters of the node that may be given on the command line; where empty, its defaults hold.
+# Parameters of the node that may be given on the command line; where empty, the params file or the defaults hold.
 TYPES = {
     "out": str,
     "driver": str,
@@ -47,6 +47,7 @@ def _arguments():
         ("image", "image", "Topic of the camera's images."),
         ("camera_info", "camera_info", "Topic of the camera's calibration."),
         ("lens_state", "lens_state", "Topic on which the focus distance is told during sweeps."),
+        ("params_file", "", "YAML file with parameters of the node: all of them, `capture_node --help` lists them."),
         ("out", "", "Folder of the stacks; empty: focal_stacks where the node runs."),
         ("driver", "", "simulated, v4l2, ros_parameter or i2c_vcm."),
         ("camera", "", "auto, v4l2 or ros_topic."),
@@ -76,7 +77,7 @@ def _node(context):
             executable="capture_node",
             name="capture",
             namespace=value("namespace"),
-            parameters=[given],
+            parameters=[*filter(None, [value("params_file")]), given],
             remappings=[(topic, value(topic)) for topic in TOPICS],
             additional_env=_dds_environment(value("dds_profile")),
             output="screen",

@@ -35,6 +35,20 @@ class CameraFields(BaseModel):
         return CameraIntrinsics(**{**self.model_dump(), "distortion": self.distortion or ()})
 
 
+def user_path(text: str) -> Path:
+    """A path as people write it, `~` and `~name` included.
+
+    Raises:
+        ConfigError: nobody's home folder, or no path at all.
+    """
+    if "\0" in text:
+        raise ConfigError(f"expected a path, got {text!r}: a null byte")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"expected a path, got {text!r}: {error}") from error
+
+
 def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     """The fields of a YAML file, checked.
 
@@ -48,8 +62,10 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
         return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"{path}: expected a readable {what}, got {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
+    except OverflowError as error:
+        raise ConfigError(f"{path}: expected numbers that a computer can hold, got a larger one: {error}") from error
     except ValidationError as error:
         raise ConfigError(field_problems(path, error)[0]) from error
 

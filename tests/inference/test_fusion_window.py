@@ -135,3 +135,16 @@ def test_mono_and_textureless_pictures_do_no_harm(window):
         window.fuse(np.full((240, 320), 3000, np.uint16), estimate(focus_m), LIMITS)
     assert len(window) == 4
     window.fuse(np.zeros((240, 320), np.uint16), estimate(3.0), LIMITS)
+
+
+def test_slow_motion_drops_what_was_seen_from_elsewhere(window, pictures):
+    for step, focus_m in enumerate(FOCI_M):
+        window.fuse(view(pictures[focus_m], (step, 0)), estimate(focus_m), LIMITS)  # half a px of what is compared
+    assert 2 <= len(window) < len(FOCI_M)  # those that lie within a px
+
+
+def test_a_cleared_window_knows_no_frame(window, pictures):
+    feed(window, pictures, FOCI_M[:3])
+    window.clear()
+    feed(window, pictures, FOCI_M[3:])
+    assert len(window) == 1

@@ -282,4 +282,5 @@ def test_the_capture_node_gets_what_was_given_and_the_dds_profile() -> None:
         name: defaults[name] for name in parameters
     }
     offered = set(arguments(entities("capture.launch.py"))) - {"namespace", "image", "camera_info", "lens_state"}
-    assert offered - {"dds_profile"} <= defaults.keys()
+    assert offered - {"dds_profile", "params_file"} <= defaults.keys()
+    assert capture_node(params_file="my.yaml", out="/data")["parameters"][0] == "my.yaml"

@@ -56,6 +56,7 @@ def test_other_joints_may_move() -> None:
             joint_state(["focus_distance", "focal_length"], [1.0, -1.0]),
             "focal_length: expected > 0 and finite, got -1.0",
         ),
+        (joint_state(["focus_distance", "focus_distance"], [1.0, 2.0]), "expected every joint once"),
         (joint_state(["focus_distance"], [1.0], [math.nan]), "velocity: expected a number .*, got nan"),
     ],
 )
@@ -81,10 +82,10 @@ def test_the_newest_state_at_or_before_the_moment_holds(received: list[int], mom
 
 def test_the_state_received_longest_ago_is_forgotten_even_if_its_stamp_is_the_latest() -> None:
     buffer = LensStateBuffer()
-    buffer.add(LensState(10**12, 1.0))  # before the clock jumped back
+    buffer.add(LensState(10**8, 1.0))
     for stamp in range(MEMORY):
         buffer.add(LensState(stamp, 2.0))
-    latest = buffer.at(2 * 10**12)
+    latest = buffer.at(10**9)
     assert latest is not None and latest.stamp_ns == MEMORY - 1
 
 
@@ -93,3 +94,30 @@ def test_a_cleared_buffer_knows_nothing() -> None:
     buffer.add(LensState(1, 1.0))
     buffer.clear()
     assert len(buffer) == 0 and buffer.at(5) is None
+
+
+def test_after_the_clock_jumped_back_states_of_before_hold_no_longer() -> None:
+    buffer = LensStateBuffer()
+    buffer.add(LensState(90 * 10**9, 0.5))
+    buffer.add(LensState(10**9, 1.0))
+    assert buffer.at(95 * 10**9) == LensState(10**9, 1.0)
+
+
+def test_a_state_that_is_only_late_forgets_none() -> None:
+    buffer = LensStateBuffer()
+    buffer.add(LensState(2 * 10**9, 0.5))
+    buffer.add(LensState(10**9, 1.0))
+    assert buffer.at(3 * 10**9) == LensState(2 * 10**9, 0.5)
+
+
+def test_states_that_are_recalled_forget_none_and_count_once() -> None:
+    buffer = LensStateBuffer()
+    buffer.add(LensState(90 * 10**9, 0.5))
+    for state in (LensState(10**9, 1.0), LensState(90 * 10**9, 0.5)):
+        buffer.recall(state)
+    assert len(buffer) == 2
+    assert buffer.at(95 * 10**9) == LensState(90 * 10**9, 0.5) and buffer.at(2 * 10**9) == LensState(10**9, 1.0)
+    for stamp in range(MEMORY):
+        buffer.add(LensState(100 * 10**9 + stamp, 2.0))
+    buffer.recall(LensState(0, 3.0))
+    assert len(buffer) == MEMORY and buffer.at(10**9) is None

@@ -32,6 +32,7 @@ class Second:
         for _ in range(number):
             self.frames.image_arrived()
             self.frames.frame_published(PublishedFrame(0.010, 0.030, 0.125))
+            self.frames.image_done()
 
     def status(self) -> DiagnosticStatus:
         self._clock.now += 1.0 + self._silent_s
@@ -124,3 +125,27 @@ def test_an_inactive_node_is_ok_and_one_that_could_not_be_configured_is_not() ->
     assert (Second("inactive").status().level, Second("inactive").status().message) == (DiagnosticStatus.OK, "inactive")
     failed = Second("unconfigured", "model.onnx: expected a model file").status()
     assert (failed.level, failed.message) == (DiagnosticStatus.ERROR, "model.onnx: expected a model file")
+
+
+def test_images_that_arrive_and_never_get_through_are_an_error() -> None:
+    second = Second()
+    second.frames.image_arrived()
+    status = second.status()
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "working on an image")
+    second.frames.image_arrived()
+    second.frames.image_arrived()
+    second.status()
+    second.frames.image_arrived()
+    status = second.status()
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message == "stuck: images arrive, and none got through for 3.0 s"
+    second.frames.image_done()
+    assert second.status().message == "waiting for images on /camera/image"
+
+
+def test_what_an_inactive_node_did_not_finish_is_no_error() -> None:
+    second = Second()
+    second.frames.image_arrived()
+    second.frames.watch(active=False)
+    second.frames.watch(active=True)
+    assert second.status().message == "waiting for images on /camera/image"

@@ -13,6 +13,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
+from defocus_depth.ros.parameters import DepthNodeParameters, parameter_specs  # noqa: E402
+
 COMMAND = [sys.executable, "-m", "defocus_depth.ros.depth_node", "--ros-args"]
 
 
@@ -82,7 +84,7 @@ def test_a_signal_that_arrives_while_a_callback_publishes_ends_the_node_cleanly(
         node.create_timer(0.01, callback)
         return node
 
-    assert run_node(create, []) == 0
+    assert run_node(create, DepthNodeParameters, []) == 0
 
 
 def test_a_bug_in_a_callback_is_not_hidden() -> None:
@@ -97,4 +99,35 @@ def test_a_bug_in_a_callback_is_not_hidden() -> None:
         return node
 
     with pytest.raises(ZeroDivisionError):
-        run_node(create, [])
+        run_node(create, DepthNodeParameters, [])
+
+
+def outcome(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the depth node's executable."""
+    command = [sys.executable, "-m", "defocus_depth.ros.depth_node", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_help_lists_every_parameter() -> None:
+    code, text, _ = outcome("--help")
+    assert code == 0 and text.startswith("usage: ")
+    assert all(f"\n  {spec.name} (default {spec.default!r}" in text for spec in parameter_specs())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        (["--nonsense"], {}, "expected no arguments but those behind --ros-args, got ['--nonsense']"),
+        (["--ros-args", "--params-file", "/nowhere.yaml"], {}, "/nowhere.yaml"),
+        (["--ros-args", "-p", "foo"], {}, "Couldn't parse parameter override rule: '-p foo'"),
+        (["--ros-args", "-p", "use_sim_time:=3"], {}, "use_sim_time"),
+        ([], {"ROS_DOMAIN_ID": "abc"}, "ROS_DOMAIN_ID"),
+    ],
+)
+def test_arguments_that_ros_does_not_take_end_the_executable_with_one_line(
+    arguments: list[str], environment: dict[str, str], expected: str
+) -> None:
+    code, _, errors = outcome(*arguments, **environment)
+    assert code == 2 and expected in errors and "Traceback" not in errors
+    assert len([line for line in errors.splitlines() if "depth_node" in line]) == 1, errors

@@ -96,11 +96,11 @@ def test_a_motor_that_tells_its_velocity_is_believed(bench: Bench) -> None:
 
 def test_a_motor_without_velocity_rests_once_its_position_stays(bench: Bench) -> None:
     bench.position.publish(Float64(data=500.0))
-    bench.wait(lambda: bench.states)
-    assert not bench.states[0].travelling
+    bench.wait(lambda: len(bench.states) >= 2)
+    assert [state.travelling for state in bench.states] == [True, False]  # what was before the first is not known
     bench.position.publish(Float64(data=600.0))
-    bench.wait(lambda: len(bench.states) >= 3)
-    moving, resting = bench.states[1:3]  # the second comes by itself
+    bench.wait(lambda: len(bench.states) >= 4)
+    moving, resting = bench.states[2:4]  # the second comes by itself
     assert moving.travelling and not resting.travelling
     assert moving.focus_distance_m == resting.focus_distance_m == pytest.approx(1 / 2.4)
     assert resting.stamp_ns - moving.stamp_ns > 0.1e9
@@ -135,8 +135,28 @@ def test_without_a_lens_file_the_node_does_not_start() -> None:
 
 def test_small_changes_may_be_called_rest() -> None:
     detector = TravelDetector()
-    assert not detector.travelling(10.0, 0.0, 0.1, 2.0)
+    assert detector.travelling(10.0, 0.0, 0.1, 2.0)
     assert not detector.travelling(11.5, 0.1, 0.1, 2.0)
     assert detector.travelling(13.0, 0.2, 0.1, 2.0)
     assert detector.travelling(13.0, 0.25, 0.1, 2.0)
     assert not detector.travelling(13.0, 0.35, 0.1, 2.0)
+
+
+def test_what_the_driver_does_not_know_is_no_position_and_no_velocity(bench: Bench, tmp_path: Path) -> None:
+    write_lens(tmp_path / "line.yaml", LensFile(LENS, focus_curve=FocusCurve("affine", (0.0, 1000.0), (0.0, 8.0))))
+    bench.node.set_parameters([Parameter("lens_file", value=str(tmp_path / "line.yaml"))])
+    for unknown in (math.nan, math.inf, -math.inf):
+        bench.motor.publish(JointState(name=["focus"], position=[unknown], velocity=[0.0]))
+    assert bench.send(500.0, velocity=math.nan).focus_distance_m == pytest.approx(0.25)
+    bench.wait(lambda: len(bench.states) >= 2)
+    assert [state.travelling for state in bench.states] == [True, False]
+
+
+def test_states_have_the_stamp_of_the_motor_also_when_it_came_to_rest(bench: Bench) -> None:
+    told = JointState(name=["focus"], position=[500.0])
+    told.header.stamp.sec = 1000  # of a bag: long past
+    bench.motor.publish(told)
+    bench.wait(lambda: len(bench.states) >= 2)
+    moving, resting = bench.states
+    assert (moving.stamp_ns, moving.travelling, resting.travelling) == (1000 * 10**9, True, False)
+    assert 0.1e9 < resting.stamp_ns - moving.stamp_ns < 20e9

@@ -206,3 +206,40 @@ def test_autostart_configures_and_activates_and_is_read_only(make_bench) -> None
     request = SetParameters.Request(parameters=[Parameter("autostart", value=True).to_parameter_msg()])
     result = call(idle, SetParameters, "set_parameters", request).results[0]
     assert not result.successful and "read-only" in result.reason
+
+
+def test_a_transition_that_the_state_does_not_have_is_refused_and_the_node_lives(make_bench) -> None:
+    bench = make_bench()
+    for transition, expected in (
+        (Transition.TRANSITION_DEACTIVATE, False),
+        (Transition.TRANSITION_CONFIGURE, True),
+        (Transition.TRANSITION_CONFIGURE, False),
+        (Transition.TRANSITION_ACTIVATE, True),
+        (Transition.TRANSITION_ACTIVATE, False),
+        (99, False),
+    ):
+        request = ChangeState.Request(transition=Transition(id=transition))
+        assert call(bench, ChangeState, "change_state", request).success is expected
+    assert state_of(bench) == "active"
+
+
+def test_lens_states_told_before_activation_hold_if_their_publisher_keeps_them(
+    make_bench, make_image, make_lens_state
+) -> None:
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+    from sensor_msgs.msg import JointState
+
+    bench = make_bench()
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    lens = bench.tester.create_publisher(JointState, f"{bench.namespace}/lens_state", kept)
+    lens.publish(make_lens_state(2.0, stamp_ns=1))
+    bench.activate()
+    bench.subscribe("depth/image", Image)
+    bench.spin_until(lambda: len(bench.node._session._lens_states))
+    bench.send("image", make_image(), "published")
+    bench.node.trigger_deactivate()
+    bench.node.trigger_activate()
+    bench.spin_until(lambda: len(bench.node._session._lens_states))
+    bench.spin_until(bench.publisher("image", Image).get_subscription_count)
+    bench.send("image", make_image(), "published")
+    assert [call[2] for call in bench.estimator.calls] == [2.0, 2.0]

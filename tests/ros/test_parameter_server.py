@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def test_refusals_give_the_reason_and_change_nothing(bench) -> None:
         ({"model": "other.onnx"}, "model: expected the node unconfigured"),
         ({"lens_file": "unheard_of"}, "lens: expected one of macro, nyu, robot, or the path"),
         ({"lens_file": "/nowhere\0.yaml"}, "null"),
+        ({"lens_file": "~nobody_of_that_name/lens.yaml"}, "expected a path, got '~nobody_of_that_name/lens.yaml'"),
         ({"min_confidence": 0.5, "transfer": "log"}, "transfer: expected"),
     ):
         assert expected in refusal(bench, **values)
@@ -222,3 +224,30 @@ def test_no_parameter_is_without_effect() -> None:
     other_files = {"stale_after_s", "autostart"}  # test_bad_input, test_lifecycle
     fusion = {"fusion_window", "fusion_max_age_s"}  # test_pipeline
     assert OBSERVED_AT_ONCE.keys() | elsewhere | topics | other_files | fusion == SPECS.keys()
+
+
+def test_the_lens_file_is_read_when_it_is_set_and_no_other_time(make_bench, tmp_path: Path) -> None:
+    file = tmp_path / "lens.yaml"
+    file.write_text("lens: {focal_length_m: 0.008, f_number: 1.4, pixel_pitch_m: 6.0e-6}\n")
+    bench = make_bench(lens_file=str(file), focus_distance_m=0.5)
+    bench.activate()
+    file.write_text("lens: {focal_length_m: 0.008, f_number: 2.8, pixel_pitch_m: 6.0e-6}\n")
+    assert refusal(bench, colormap="bone") == ""
+    assert bench.node._session.settings.lens.lens.f_number == 1.4
+    assert refusal(bench, lens_file=str(file)) == ""
+    assert bench.node._session.settings.lens.lens.f_number == 2.8
+    file.unlink()
+    assert refusal(bench, colormap="jet") == ""
+    assert "expected a readable lens YAML" in refusal(bench, lens_file=str(file))
+
+
+@pytest.mark.parametrize("text", ["{" * 5000, f"lens: {{blur_gain_px_per_dpt: 10, image_width_px: {'9' * 400}}}"])
+def test_a_lens_file_that_no_parser_can_hold_is_refused(bench, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "lens.yaml"
+    file.write_text(text)
+    assert "lens.yaml" in refusal(bench, lens_file=str(file))
+
+
+def test_a_bug_while_parameters_are_set_refuses_them_and_the_node_lives(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.node._parameter_server, "_accept", lambda parameters, names: 1 / 0)
+    assert refusal(bench, colormap="bone") == "ZeroDivisionError: division by zero"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -76,6 +77,19 @@ def test_fusion_is_off_by_default_and_fuses_foci_of_a_static_scene_when_on(estim
     assert fused.focus_dpt == 2.0 and not np.array_equal(fused.depth_m, alone.depth_m)
     turned = np.ascontiguousarray(BRIGHTNESS[:, ::-1])  # another scene: nothing to fuse
     np.testing.assert_allclose(estimate(0.8, 4, turned).depth_m, alone.depth_m[:, ::-1], rtol=1e-5)
+
+
+def test_frames_through_another_lens_are_not_fused(estimator) -> None:
+    def last(*lenses: LensParameters) -> np.ndarray:
+        pipeline, parameters = DepthPipeline(estimator, decode_image), DepthNodeParameters(fusion_window=4)
+        for lens, focus_m in zip(lenses, (0.5, 0.35), strict=True):
+            setting = LensSetting(lens, focus_m)
+            depth_m = pipeline.process(message_of(BRIGHTNESS, "mono8"), setting, parameters).depth_m
+        return depth_m
+
+    stopped_down = dataclasses.replace(LENS, f_number=2.8)
+    np.testing.assert_array_equal(last(stopped_down, LENS), maps_of(estimator, BRIGHTNESS).depth_m)
+    assert not np.array_equal(last(LENS, LENS), last(stopped_down, LENS))
 
 
 def test_frames_older_than_the_fusion_takes_are_forgotten(estimator) -> None:

@@ -31,6 +31,7 @@ class FusionLimits:
 @dataclass(frozen=True)
 class _Kept:
     estimate: DepthEstimate
+    reduced: FloatArray
     arrived_s: float
 
 
@@ -52,21 +53,27 @@ class FusionWindow:
         """
         from .fusion import fuse_estimates  # its compiler is loaded when it is needed
 
-        self._forget(image, estimate, limits)
+        reduced = _reduced(image)
+        self._forget(reduced, estimate, limits)
         self._kept = [one for one in self._kept if not same_focus(one.estimate.focus_dpt, estimate.focus_dpt)]
-        self._kept.append(_Kept(estimate, self._clock_s()))
+        self._kept.append(_Kept(estimate, reduced, self._clock_s()))
         self._kept = self._kept[-limits.frames :]
         return fuse_estimates([one.estimate for one in self._kept], target=-1)
 
-    def _forget(self, image: ImageArray, estimate: DepthEstimate, limits: FusionLimits) -> None:
-        """Drop what is too old, and everything where the scene before the camera is another."""
-        reduced = _reduced(image)
+    def clear(self) -> None:
+        """Start anew: the lens is another, or the camera was unwatched for a while."""
+        self._kept, self._last = [], None
+
+    def _forget(self, reduced: FloatArray, estimate: DepthEstimate, limits: FusionLimits) -> None:
+        """Drop what is too old or was seen from elsewhere, and everything where the scene is suddenly another."""
         last, self._last = self._last, reduced
         oldest_s = self._clock_s() - limits.max_age_s
         self._kept = [one for one in self._kept if one.arrived_s >= oldest_s]
         sizes_differ = any(one.estimate.depth_m.shape != estimate.depth_m.shape for one in self._kept)
         if sizes_differ or last is None or has_moved(last, reduced):
             self._kept = []
+        # What moves slowly differs little from one frame to the next, and much from the oldest.
+        self._kept = [one for one in self._kept if shift_px(one.reduced, reduced) <= MOST_SHIFT_PX]
 
 
 def same_focus(one_dpt: float, other_dpt: float) -> bool:
@@ -86,19 +93,26 @@ def _reduced(image: ImageArray) -> FloatArray:
 
 
 def has_moved(before: FloatArray, after: FloatArray) -> bool:
-    """Whether two reduced pictures differ by more than focus explains.
+    """Whether two reduced pictures, one after the other, differ by more than focus explains.
 
-    The shift of least squares between them (Lucas & Kanade 1981, over the whole picture) tells camera motion; their
-    whole difference over their gradient tells any other change.
+    Their shift tells camera motion; their whole difference over their gradient tells any other change.
     """
     if before.shape != after.shape:
         return True
-    by_x = cv2.Sobel(before, cv2.CV_32F, 1, 0, scale=1 / 8).ravel()
-    by_y = cv2.Sobel(before, cv2.CV_32F, 0, 1, scale=1 / 8).ravel()
-    gradient, change = np.stack([by_x, by_y], 1), (after - before).ravel()
-    steepness = float(np.sqrt((gradient**2).sum(1).mean()))
-    if np.sqrt((change**2).mean()) > MOST_CHANGE_PX * (steepness + NOISE):
-        return True
+    steepness = float(np.sqrt((_gradient(before) ** 2).sum(1).mean()))
+    change = float(np.sqrt(((after - before) ** 2).mean()))
+    return change > MOST_CHANGE_PX * (steepness + NOISE) or shift_px(before, after) > MOST_SHIFT_PX
+
+
+def shift_px(before: FloatArray, after: FloatArray) -> float:
+    """The shift of least squares between two reduced pictures of one size (Lucas & Kanade 1981, over the whole)."""
+    gradient, change = _gradient(before), (after - before).ravel()
     normal = gradient.T @ gradient + len(gradient) * np.float32(NOISE) ** 2 * np.eye(2, dtype=np.float32)
-    shift_px = np.linalg.solve(normal, -gradient.T @ change)
-    return bool(np.hypot(*shift_px) > MOST_SHIFT_PX)
+    return float(np.hypot(*np.linalg.solve(normal, -gradient.T @ change)))
+
+
+def _gradient(reduced: FloatArray) -> FloatArray:
+    """(pixels, 2), per px."""
+    by_x = cv2.Sobel(reduced, cv2.CV_32F, 1, 0, scale=1 / 8).ravel()
+    by_y = cv2.Sobel(reduced, cv2.CV_32F, 0, 1, scale=1 / 8).ravel()
+    return np.stack([by_x, by_y], 1).astype(np.float32, copy=False)

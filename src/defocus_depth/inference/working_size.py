@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..errors import ConfigError, ImageError
+from ..errors import ConfigError, ImageError, OpticsError
 from ..types import FloatArray
 
 Size = tuple[int, int]
@@ -110,7 +110,10 @@ def choose_geometry(image_size: Size, span_px: float, sizes: Sequence[Size], max
 
     Raises:
         ImageError: an image without pixels.
+        OpticsError: a lens without blur, or with more than can be told.
     """
+    if not 0 < span_px < math.inf:
+        raise OpticsError(f"blur of the depth range: expected > 0 px and finite, got {span_px:g}: check the lens")
     height, width = image_size
     if height < 1 or width < 1:
         raise ImageError(f"image size: expected at least 1x1 px, got {width}x{height}")

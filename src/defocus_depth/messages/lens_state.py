@@ -12,6 +12,7 @@ from ..errors import OpticsError
 
 FOCUS_DISTANCE, F_NUMBER, FOCAL_LENGTH = "focus_distance", "f_number", "focal_length"
 MEMORY = 512  # states: several seconds at 100 Hz, more than any image is late
+JUMP_NS = 10**9  # back in time by more than this: no late message, another clock
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def lens_state_from(message: Any) -> LensState:
     """Read a sensor_msgs/JointState (or anything with its fields).
 
     Raises:
-        OpticsError: no `focus_distance`, arrays of different lengths, or values that no lens has (NaN, ≤ 0).
+        OpticsError: no `focus_distance`, a joint twice, arrays of different lengths, or values that no lens has (NaN,
+            ≤ 0).
     """
     names, positions, velocities = list(message.name), list(message.position), list(message.velocity)
     if FOCUS_DISTANCE not in names:
@@ -43,6 +45,8 @@ def lens_state_from(message: Any) -> LensState:
     if len(positions) != len(names) or len(velocities) not in (0, len(names)):
         lengths = f"{len(names)} names, {len(positions)} positions, {len(velocities)} velocities"
         raise OpticsError(f"lens_state: expected a position and either a or no velocity per name, got {lengths}")
+    if len(set(names)) != len(names):
+        raise OpticsError(f"lens_state: expected every joint once, got {names}")
     values = dict(zip(names, positions, strict=True))
     speeds = dict(zip(names, velocities, strict=True)) if velocities else {}
     return LensState(
@@ -77,16 +81,29 @@ def _moves(name: str, speeds: dict[str, float]) -> bool:
 
 
 class LensStateBuffer:
-    """The latest `MEMORY` lens states, in any order of stamps; safe to fill and ask from different threads."""
+    """The latest `MEMORY` lens states, nearly in the order of their stamps; safe to use from different threads."""
 
     def __init__(self) -> None:
         self._states: deque[LensState] = deque(maxlen=MEMORY)
         self._lock = threading.Lock()
 
     def add(self, state: LensState) -> None:
-        """Remember a state. The one received longest ago is forgotten, whatever its stamp: clocks may jump back."""
+        """Remember a state that was just told, and forget the one received longest ago.
+
+        Where its stamp lies `JUMP_NS` before one that is known, the clock jumped back (a bag that starts again, a
+        simulation that was reset), and what is later by the clock of before is forgotten.
+        """
         with self._lock:
+            if any(known.stamp_ns - state.stamp_ns > JUMP_NS for known in self._states):
+                kept = [known for known in self._states if known.stamp_ns <= state.stamp_ns]
+                self._states = deque(kept, maxlen=MEMORY)
             self._states.append(state)
+
+    def recall(self, state: LensState) -> None:
+        """Remember a state that may have been told long before: it says nothing of the clock, and forgets no other."""
+        with self._lock:
+            if len(self._states) < MEMORY and state not in reversed(self._states):
+                self._states.appendleft(state)
 
     def clear(self) -> None:
         """Forget all states."""

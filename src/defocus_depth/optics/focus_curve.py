@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -53,8 +54,10 @@ class FocusCurve:
         """Focus (1/m) at an actuator position.
 
         Raises:
-            OpticsError: outside the samples of a `monotone` curve.
+            OpticsError: outside the samples of a `monotone` curve, or not finite.
         """
+        if not math.isfinite(position):
+            raise OpticsError(f"focus_curve position: expected a finite number, got {position}")
         if self.kind == "affine":
             slope, offset = self._line()
             return slope * position + offset

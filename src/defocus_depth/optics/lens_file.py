@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel
 
 from ..atomic import replacing
-from ..checked_input import CHECKED, CameraFields, Positive, read_yaml, set_fields
+from ..checked_input import CHECKED, CameraFields, Positive, read_yaml, set_fields, user_path
 from ..errors import ConfigError, OpticsError
 from ..share import share_path
 from ..types import CameraIntrinsics, LensParameters
@@ -58,9 +58,9 @@ def find_lens(name_or_path: str) -> Path:
     """The file that a user means: a path, or the name of a lens in config/lenses (`robot`).
 
     Raises:
-        ConfigError: no lens of that name comes with the package: names those that do.
+        ConfigError: no path, or no lens of that name comes with the package: names those that do.
     """
-    path = Path(name_or_path).expanduser()
+    path = user_path(name_or_path)
     if path.suffix or path.name != name_or_path:
         return path
     shipped = {file.stem: file for file in share_path("config", "lenses").glob("*.yaml")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,10 +14,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from ..errors import DefocusDepthError
 from ..inference import load_estimator
+from .compatibility import refuse_impossible_transitions
 from .diagnostics import NodeFacts, diagnostic_array
 from .executable import run_node
 from .frame_statistics import FrameStatistics
-from .lens_source import lens_setting
+from .lens_source import lens_setting, named_lens
 from .parameter_server import ParameterServer
 from .parameters import DepthNodeParameters
 from .pipeline import DepthEstimator
@@ -52,6 +53,7 @@ class DepthNode(LifecycleNode):
 
     def __init__(self, estimator_factory: EstimatorFactory = estimator_of, **node_options: Any) -> None:
         super().__init__("depth", **node_options)
+        refuse_impossible_transitions(self)
         self._estimator_factory = estimator_factory
         self._session: DepthSession | None = None
         self._state, self._failure = "unconfigured", ""
@@ -105,8 +107,8 @@ class DepthNode(LifecycleNode):
         try:
             work()
         except DefocusDepthError as error:
-            self._failure = str(error)
-            self.get_logger().error(f"not {goal}: {error}")
+            self._failure = " ".join(str(error).split())  # a backend's reasons may have lines
+            self.get_logger().error(f"not {goal}: {self._failure}")
             return FAILURE
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
@@ -117,7 +119,8 @@ class DepthNode(LifecycleNode):
 
     def _configure(self) -> None:
         parameters = self._parameter_server.values
-        settings = Settings(parameters, lens_setting(parameters))
+        known = named_lens(parameters)
+        settings = Settings(parameters, known, lens_setting(parameters, known))
         estimator = self._estimator_factory(parameters)
         try:
             self._session = DepthSession(self, settings, estimator, self._statistics)
@@ -145,9 +148,11 @@ class DepthNode(LifecycleNode):
         if session:
             session.close()
 
-    def _accept(self, parameters: DepthNodeParameters) -> None:
+    def _accept(self, parameters: DepthNodeParameters, names: Collection[str]) -> None:
         if self._session:
-            self._session.settings = Settings(parameters, lens_setting(parameters))
+            # Read only when asked for: what happens to the file meanwhile must not change the lens, or refuse a colour.
+            known = named_lens(parameters) if "lens_file" in names else self._session.settings.lens_file
+            self._session.settings = Settings(parameters, known, lens_setting(parameters, known))
 
     def _publish_diagnostics(self) -> None:
         session = self._session
@@ -174,7 +179,7 @@ class DepthNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of the `depth_node` executable."""
-    return run_node(DepthNode, args, DepthNode.start)
+    return run_node(DepthNode, DepthNodeParameters, args, DepthNode.start)
 
 
 if __name__ == "__main__":

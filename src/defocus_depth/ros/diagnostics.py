@@ -34,7 +34,7 @@ class NodeFacts:
         state: of the lifecycle.
         failure: why the last transition failed; "" after one that did not.
         image_topic: full name; "" while inactive.
-        stale_after_s: time without an image that counts as an error.
+        stale_after_s: time without an image, or with images and without a result, that counts as an error.
         about: further figures (backend, model hash, …), shown as they are.
     """
 
@@ -64,6 +64,8 @@ def _verdict(window: Window, facts: NodeFacts) -> tuple[bytes, str]:
         return DiagnosticStatus.OK, facts.state
     if window.silent_s is not None and window.silent_s > facts.stale_after_s:
         return DiagnosticStatus.ERROR, f"stale input: no image on {facts.image_topic} for {window.silent_s:.1f} s"
+    if window.stuck_s > facts.stale_after_s:
+        return DiagnosticStatus.ERROR, f"stuck: images arrive, and none got through for {window.stuck_s:.1f} s"
     troubles = [kind for kind in (*LOSSES, *FAULTS) if kind not in _HARMLESS and window.counts[kind]]
     if not troubles:
         return DiagnosticStatus.OK, _occupation(window, facts)
@@ -75,7 +77,9 @@ def _verdict(window: Window, facts: NodeFacts) -> tuple[bytes, str]:
 def _occupation(window: Window, facts: NodeFacts) -> str:
     if window.counts["published"]:
         return f"publishing at {window.rate_hz('published'):.1f} Hz"
-    return "no subscriber" if window.counts["unwatched"] else f"waiting for images on {facts.image_topic}"
+    if window.counts["unwatched"]:
+        return "no subscriber"
+    return "working on an image" if window.stuck_s else f"waiting for images on {facts.image_topic}"
 
 
 def _trouble(window: Window, kind: str) -> str:

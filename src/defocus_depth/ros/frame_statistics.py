@@ -37,6 +37,7 @@ class Window:
         counts: events in the window by kind; `totals` since start.
         reasons: the last words said for each kind in the window.
         silent_s: time since an image arrived, or since activation; None while inactive.
+        stuck_s: time for which images have arrived and none was done with; 0 where none waits.
     """
 
     seconds: float
@@ -45,6 +46,7 @@ class Window:
     reasons: dict[str, str]
     published: tuple[PublishedFrame, ...]
     silent_s: float | None
+    stuck_s: float
 
     def rate_hz(self, kind: str) -> float:
         """Events of a kind per second."""
@@ -76,6 +78,7 @@ class FrameStatistics:
     def __post_init__(self) -> None:
         self._window_start = self.clock()
         self._last_image: float | None = None
+        self._stuck_since: float | None = None
 
     def count(self, kind: str, reason: str = "", number: int = 1) -> None:
         """Count `number` events of a kind, and keep the words for the last one."""
@@ -88,7 +91,14 @@ class FrameStatistics:
     def image_arrived(self) -> None:
         """Count an image, and note when it came."""
         self.count("received")
-        self._last_image = self.clock()
+        now = self._last_image = self.clock()
+        with self._lock:
+            self._stuck_since = now if self._stuck_since is None else self._stuck_since
+
+    def image_done(self) -> None:
+        """Note that an image was dealt with, whatever came of it."""
+        with self._lock:
+            self._stuck_since = None
 
     def frame_published(self, frame: PublishedFrame) -> None:
         """Count a published frame, and keep its times for the window."""
@@ -99,6 +109,7 @@ class FrameStatistics:
     def watch(self, active: bool) -> None:
         """Start (or stop) measuring silence: with activation (or deactivation)."""
         self._last_image = self.clock() if active else None
+        self.image_done()
 
     def take_window(self) -> Window:
         """What happened since the last call; the next window starts here."""
@@ -112,6 +123,7 @@ class FrameStatistics:
                 self._reasons,
                 tuple(self._published),
                 silent_s,
+                0.0 if self._stuck_since is None else now - self._stuck_since,
             )
             self._window_start = now
             self._counts, self._reasons, self._published = Counter(), {}, []

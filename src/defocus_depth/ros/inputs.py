@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 
@@ -18,11 +19,17 @@ from .topics import Topic
 
 @dataclass(frozen=True)
 class InputCallbacks:
-    """Who is told what; `images_lost` gets the number of images that the middleware lost."""
+    """Who is told what; `images_lost` gets the number of images that the middleware lost.
+
+    Attributes:
+        earlier_lens_state: given what publishers that keep their last states (transient local) told before, and their
+            new states once more.
+    """
 
     image: Callable[[Any], None]
     camera_info: Callable[[CameraInfo], None]
     lens_state: Callable[[JointState], None]
+    earlier_lens_state: Callable[[JointState], None]
     images_lost: Callable[[int], None]
 
 
@@ -33,6 +40,7 @@ class Subscriptions:
         self._node = node
         # The executor takes ready messages in this order: the lens's state and the camera before the image they are of.
         self._subscriptions = [
+            self._subscribe_to_kept_lens_states(callbacks),
             self._create(JointState, topics.LENS_STATE.name, topics.LENS_STATE, callbacks.lens_state),
             self._create(CameraInfo, topics.CAMERA_INFO_IN.name, topics.CAMERA_INFO_IN, callbacks.camera_info),
             self._subscribe_to_images(transport, callbacks),
@@ -60,6 +68,16 @@ class Subscriptions:
             return self._create(kind, name, topic, callbacks.image, lost)
         except UnsupportedEventTypeError:  # a middleware that does not report lost messages
             return self._create(kind, name, topic, callbacks.image)
+
+    def _subscribe_to_kept_lens_states(self, callbacks: InputCallbacks) -> Subscription:
+        """A subscription of its own: one that is transient local hears nothing from publishers that are not."""
+        return self._node.create_subscription(
+            JointState,
+            topics.LENS_STATE.name,
+            callbacks.earlier_lens_state,
+            qos_profile(topics.LENS_STATE, DurabilityPolicy.TRANSIENT_LOCAL),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),  # they would warn of the others
+        )
 
     def _create(
         self, kind: type, name: str, topic: Topic, callback: Callable[[Any], None], events: Any = None

@@ -60,7 +60,7 @@ class JobNode(Node, Generic[Parameters]):
     def __init__(self, name: str, service: str, parameters: type[Parameters], job: Job) -> None:
         super().__init__(name)
         self._job, self._service = job, service
-        self._server = ParameterServer(self, parameters, lambda: False, lambda values: None)
+        self._server = ParameterServer(self, parameters, lambda: False, lambda values, names: None)
         self._lens_state = LensStatePublisher(self)
         self._running: JobContext | None = None
         self._thread: threading.Thread | None = None
@@ -98,7 +98,7 @@ class JobNode(Node, Generic[Parameters]):
         except Exception as error:  # a bug: the node goes on
             self.get_logger().error(f"{self._service} failed unexpectedly:\n{traceback.format_exc()}")
             outcome = False, f"{type(error).__name__}: {error}"
-        self.get_logger().info(f"{self._service}: {outcome[1]}")
+        self.get_logger().info(f"{self._service}: {outcome[1].removeprefix(f'{self._service}: ')}")
         ended.set_result(outcome)
 
     def destroy_node(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import ConfigError, OpticsError
 from ..messages.lens_setting import LensSetting, changed_lens
 from ..optics import focus_dpt
-from ..optics.lens_file import find_lens, read_lens
+from ..optics.lens_file import LensFile, find_lens, read_lens
 from ..types import LensParameters
 from .parameters import DepthNodeParameters
 
@@ -18,14 +18,25 @@ _FROM_PARAMETERS = {
 }
 
 
-def lens_setting(parameters: DepthNodeParameters) -> LensSetting:
-    """The lens and focus distance that the parameters and their lens file give.
+def named_lens(parameters: DepthNodeParameters) -> LensFile | None:
+    """What the lens file of the parameters says; None where they name none.
 
     Raises:
-        ConfigError: the lens file cannot be read, or neither file nor parameters describe a lens.
+        ConfigError: it cannot be read.
+    """
+    return read_lens(find_lens(parameters.lens_file)) if parameters.lens_file else None
+
+
+def lens_setting(parameters: DepthNodeParameters, known: LensFile | None) -> LensSetting:
+    """The lens and focus distance that the parameters and their lens file give.
+
+    Args:
+        known: the lens file's content.
+
+    Raises:
+        ConfigError: neither file nor parameters describe a lens.
         OpticsError: a focus distance inside the focal length.
     """
-    known = read_lens(find_lens(parameters.lens_file)) if parameters.lens_file else None
     values = {theirs: getattr(parameters, ours) for ours, theirs in _FROM_PARAMETERS.items()}
     given = {name: value for name, value in values.items() if value}
     try:

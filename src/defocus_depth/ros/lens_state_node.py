@@ -1,8 +1,9 @@
 """`lens_state` from a motor's position: for lenses whose driver tells encoder counts and not metres.
 
 Subscribes to `motor_state` (sensor_msgs/JointState, the joint named by a parameter) and `motor_position`
-(std_msgs/Float64); publishes `lens_state` through the focus_curve of a lens file. A motor that gives no velocity counts
-as travelling until its position has not changed for `settle_s`.
+(std_msgs/Float64); publishes `lens_state` through the focus_curve of a lens file, with the stamp of `motor_state` where
+it has one. A motor that gives no velocity (or NaN) counts as travelling until its position has not changed for
+`settle_s`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 
 from ..errors import ConfigError, OpticsError
+from ..messages.lens_state import stamp_ns
 from ..optics import focus_distance_m
 from ..optics.lens_file import LensFile, find_lens, read_lens
 from .executable import run_node
@@ -73,24 +77,37 @@ def distance_at(lens_file: LensFile, position: float) -> float:
     """Focus distance (m) at a motor position; inf from infinity on.
 
     Raises:
-        OpticsError: outside the curve's samples.
+        OpticsError: outside the curve's samples, or not finite.
     """
     assert lens_file.focus_curve is not None
     return focus_distance_m(max(0.0, lens_file.focus_curve.focus_dpt(position)), lens_file.lens)
+
+
+@dataclass(frozen=True)
+class MotorPosition:
+    """Where a motor was (its unit) and when, and when the node was told, by the node's clock (ns)."""
+
+    value: float
+    stamp_ns: int
+    arrived_ns: int
+
+    def still_there_at(self, now_ns: int) -> MotorPosition:
+        """The same position later, by the clock of its stamp: a bag's may be long past."""
+        return MotorPosition(self.value, self.stamp_ns + now_ns - self.arrived_ns, now_ns)
 
 
 class TravelDetector:
     """Whether a motor that only tells its position is travelling."""
 
     def __init__(self) -> None:
-        self._position = math.nan
-        self._changed_s = -math.inf
+        self._position = self._changed_s = math.inf
 
     def travelling(self, position: float, now_s: float, settle_s: float, tolerance: float) -> bool:
-        """Take a position in; True while it has changed by more than `tolerance` within the last `settle_s`."""
-        if math.isnan(self._position):
-            self._position = position
-        elif abs(position - self._position) > tolerance:
+        """Take a position in; True while it has changed by more than `tolerance` within the last `settle_s`.
+
+        The first position counts as a change: nothing is known of what was before.
+        """
+        if not abs(position - self._position) <= tolerance:
             self._position, self._changed_s = position, now_s
         return now_s - self._changed_s < settle_s
 
@@ -104,13 +121,14 @@ class LensStateNode(Node):
         self._lens = calibrated_lens(self._server.values)
         self._publisher = LensStatePublisher(self)
         self._detector, self._throttle = TravelDetector(), Throttle()
-        self._waiting: float | None = None
+        self._waiting: MotorPosition | None = None
         self.create_subscription(JointState, "motor_state", self._on_state, QoSProfile(depth=_DEPTH))
         self.create_subscription(Float64, "motor_position", self._on_position, QoSProfile(depth=_DEPTH))
         self.create_timer(_CHECK_S, self._check)
 
-    def _accept(self, parameters: LensStateNodeParameters) -> None:
-        self._lens = calibrated_lens(parameters)
+    def _accept(self, parameters: LensStateNodeParameters, names: Collection[str]) -> None:
+        if "lens_file" in names:
+            self._lens = calibrated_lens(parameters)
 
     def _on_state(self, message: JointState) -> None:
         joint = self._server.values.joint
@@ -118,40 +136,52 @@ class LensStateNode(Node):
             self._warn(f"motor_state: expected a position of joint {joint!r}, got {list(message.name)}")
             return
         index = list(message.name).index(joint)
-        if len(message.velocity) == len(message.name):
-            self._waiting = None
-            self._publish(message.position[index], message.velocity[index] != 0.0)
-        else:
-            self._take(message.position[index])
+        velocity = message.velocity[index] if len(message.velocity) == len(message.name) else math.nan
+        self._told(self._arrived(message.position[index], stamp_ns(message.header)), velocity)
 
     def _on_position(self, message: Float64) -> None:
-        self._take(message.data)
+        self._told(self._arrived(message.data, 0), math.nan)
 
-    def _take(self, position: float) -> None:
+    def _told(self, position: MotorPosition, velocity: float) -> None:
+        """A position and a velocity: either is NaN where the driver does not know it."""
+        if not math.isfinite(position.value):
+            self._warn(f"motor position: expected a finite number, got {position.value}")
+        elif math.isnan(velocity):
+            self._take(position)
+        else:
+            self._waiting = None
+            self._publish(position, velocity != 0.0)
+
+    def _arrived(self, value: float, said_ns: int) -> MotorPosition:
+        """A position as of its message's stamp, or of now where that says nothing."""
+        return MotorPosition(value, said_ns or self._now_ns(), self._now_ns())
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _take(self, position: MotorPosition) -> None:
         """A position without velocity: published at once, and again when it has not changed for a while."""
-        travelling = self._travelling(position)
+        travelling = self._travelling(position.value)
         self._waiting = position if travelling else None
         self._publish(position, travelling)
 
     def _check(self) -> None:
-        if self._waiting is not None and not self._travelling(self._waiting):
+        if self._waiting is not None and not self._travelling(self._waiting.value):
             position, self._waiting = self._waiting, None
-            self._publish(position, False)
+            self._publish(position.still_there_at(self._now_ns()), False)
 
     def _travelling(self, position: float) -> bool:
         values = self._server.values
         return self._detector.travelling(position, time.monotonic(), values.settle_s, values.tolerance)
 
-    def _publish(self, position: float, travelling: bool) -> None:
+    def _publish(self, position: MotorPosition, travelling: bool) -> None:
         try:
-            distance_m = distance_at(self._lens, position)
+            distance_m = distance_at(self._lens, position.value)
         except OpticsError as error:
             self._warn(f"motor position: {error}")
             return
-        if travelling:
-            self._publisher.moving(distance_m)
-        else:
-            self._publisher.at_rest(distance_m)
+        tell = self._publisher.moving if travelling else self._publisher.at_rest
+        tell(distance_m, Time(nanoseconds=position.stamp_ns).to_msg())
 
     def _warn(self, reason: str) -> None:
         if self._throttle.passes(reason):
@@ -160,7 +190,7 @@ class LensStateNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of the executable `lens_state_node`."""
-    return run_node(LensStateNode, args)
+    return run_node(LensStateNode, LensStateNodeParameters, args)
 
 
 if __name__ == "__main__":

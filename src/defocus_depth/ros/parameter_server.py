@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -36,18 +37,20 @@ class ParameterServer(Generic[Parameters]):
         node: Node,
         parameters: type[Parameters],
         is_configured: Callable[[], bool],
-        accept: Callable[[Parameters], None],
+        accept: Callable[[Parameters, Collection[str]], None],
     ):
         """Declare all parameters, with the values given at start.
 
         Args:
             parameters: frozen dataclass made of `parameter` fields, which checks itself.
             is_configured: whether parameters that apply in configure are frozen now.
-            accept: told every new set of values before it holds; may refuse it with a DefocusDepthError.
+            accept: told every new set of values before it holds, and which of them were set; may refuse it with a
+                DefocusDepthError.
 
         Raises:
             ConfigError: a value given at start is out of its range or has another type.
         """
+        self._logger = node.get_logger()
         self._is_configured = is_configured
         self._accept = accept
         self._specs = tuple(parameter_specs(parameters))
@@ -71,8 +74,11 @@ class ParameterServer(Generic[Parameters]):
         values = {change.name: change.value for change in changes if change.name in names}
         try:
             self._change(values)
-        except (DefocusDepthError, OSError, ValueError) as error:  # what a file name can do must not end the node
+        except DefocusDepthError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # a bug, which must not end the node
+            self._logger.error(f"parameters failed unexpectedly:\n{traceback.format_exc()}")
+            return SetParametersResult(successful=False, reason=f"{type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
 
     def _change(self, values: Mapping[str, object]) -> None:
@@ -83,7 +89,7 @@ class ParameterServer(Generic[Parameters]):
             if changes and spec.applies == "in configure" and self._is_configured():
                 raise ConfigError(f"{spec.name}: expected the node unconfigured: clean it up before changing this")
         changed = dataclasses.replace(self.values, **values)  # type: ignore[type-var]
-        self._accept(changed)
+        self._accept(changed, values)
         self.values = changed
 
 

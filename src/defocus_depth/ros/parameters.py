@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ..checked_input import user_path
 from ..errors import ConfigError
 from ..inference import AUTO, BACKENDS, EstimatorConfig
 from ..inference.backends import Precision
@@ -215,8 +216,12 @@ class DepthNodeParameters:
 
     @property
     def model_path(self) -> Path | None:
-        """The model file; None: the shipped one."""
-        return Path(self.model).expanduser() if self.model else None
+        """The model file; None: the shipped one.
+
+        Raises:
+            ConfigError: `model` is no path.
+        """
+        return user_path(self.model) if self.model else None
 
 
 def parameter_specs(parameters: type[Any] = DepthNodeParameters) -> Iterator[ParameterSpec]:

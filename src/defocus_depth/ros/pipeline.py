@@ -138,6 +138,11 @@ class DepthPipeline:
         self._estimator = estimator
         self._decode = decode
         self._window = FusionWindow()
+        self._lens: LensParameters | None = None
+
+    def forget(self) -> None:
+        """Fuse nothing of before with what comes."""
+        self._window.clear()
 
     def process(
         self,
@@ -157,5 +162,8 @@ class DepthPipeline:
         decoded = self._decode(message)
         width_px = decoded.array.shape[1]
         lens = lens_of_crop(setting.lens, width_px, full_width_px(width_px))
+        if lens != self._lens:
+            self.forget()
+            self._lens = lens
         cropped = dataclasses.replace(setting, lens=lens)
         return FrameMaps(decoded, cropped, parameters, self._estimator, self._window)

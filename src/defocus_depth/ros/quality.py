@@ -8,14 +8,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from .topics import Topic
 
 
-def qos_profile(topic: Topic) -> QoSProfile:
-    """Keep last, volatile, reliable or best effort as the table says."""
+def qos_profile(topic: Topic, durability: DurabilityPolicy = DurabilityPolicy.VOLATILE) -> QoSProfile:
+    """Keep last, reliable or best effort as the table says."""
     reliability = ReliabilityPolicy.RELIABLE if topic.reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=topic.depth,
         reliability=reliability,
-        durability=DurabilityPolicy.VOLATILE,
+        durability=durability,
     )
 
 

@@ -15,7 +15,8 @@ from ..errors import DefocusDepthError
 from ..messages.camera_info import is_calibrated
 from ..messages.decode import decode_compressed, decode_image
 from ..messages.lens_setting import LensSetting, Skip, setting_at
-from ..messages.lens_state import LensStateBuffer, lens_state_from, stamp_ns
+from ..messages.lens_state import LensState, LensStateBuffer, lens_state_from, stamp_ns
+from ..optics.lens_file import LensFile
 from .camera import CameraTracker
 from .frame_statistics import FrameStatistics, PublishedFrame
 from .inputs import InputCallbacks, Subscriptions
@@ -33,6 +34,7 @@ class Settings:
     """What may change while images stream; replaced as a whole."""
 
     parameters: DepthNodeParameters
+    lens_file: LensFile | None
     lens: LensSetting
 
 
@@ -70,12 +72,18 @@ class DepthSession:
     def activate(self) -> None:
         """Start to listen and to work."""
         self._worker = NewestWinsWorker(self._handle, "depth worker")
-        callbacks = InputCallbacks(self._on_image, self._camera_info_arrived, self._on_lens_state, self._on_lost)
+        callbacks = InputCallbacks(
+            self._on_image,
+            self._camera_info_arrived,
+            lambda message: self._on_lens_state(message, self._lens_states.add),
+            lambda message: self._on_lens_state(message, self._lens_states.recall),
+            self._on_lost,
+        )
         self._inputs = Subscriptions(self._node, self.settings.parameters.image_transport, callbacks)
         self._statistics.watch(active=True)
 
     def deactivate(self) -> None:
-        """Stop listening, finish the frame in work, forget the lens: it may move unseen from now on."""
+        """Stop listening, finish the frame in work, forget lens and frames: both may move unseen from now on."""
         self._statistics.watch(active=False)
         if self._inputs:
             self._inputs.destroy()
@@ -84,6 +92,7 @@ class DepthSession:
             self._worker.stop()
             self._worker = None
         self._lens_states.clear()
+        self._pipeline.forget()
 
     def close(self) -> None:
         """Free everything."""
@@ -112,9 +121,9 @@ class DepthSession:
         if not is_calibrated(message):
             self._warn("camera_info", "camera_info: expected a calibrated camera, K is zeros: no point cloud")
 
-    def _on_lens_state(self, message: JointState) -> None:
+    def _on_lens_state(self, message: JointState, remember: Callable[[LensState], None]) -> None:
         try:
-            self._lens_states.add(lens_state_from(message))
+            remember(lens_state_from(message))
         except DefocusDepthError as error:
             self._refuse("lens_state_refused", str(error))
 
@@ -128,6 +137,8 @@ class DepthSession:
                 self._statistics.count("failed", f"{type(error).__name__}: {error}")
                 if self._throttle.passes(f"failed {error!r}"):
                     self._node.get_logger().error(f"frame failed unexpectedly:\n{traceback.format_exc()}")
+        finally:
+            self._statistics.image_done()
 
     def _process(self, arrival: Arrival) -> None:
         settings, wanted = self.settings, self._outputs.wanted()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 from rclpy.executors import ExternalShutdownException
@@ -22,12 +23,14 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
 from ..errors import ConfigError
+from ..messages.lens_state import FOCUS_DISTANCE
 from ..optics import focus_distance_m, focus_dpt
 from ..simulation.focus_motor import FocusMotor
 from ..simulation.rigs import RIGS, Rig
 from ..simulation.tour import Tour, TourOptions, breathing, cache_folder
 from ..types import CameraIntrinsics
 from .executable import run_node
+from .lens_state_publisher import lens_state_publisher
 from .messages.encode import image_message
 from .parameter_server import ParameterServer
 from .parameters import parameter, parameter_specs
@@ -36,7 +39,7 @@ from .quality import overridable
 _LEAST_SCALE = 0.5
 _LINGER_S = 1.0  # after the last frame, so that it arrives before the process ends
 _CACHE = cache_folder() / "simulated_camera"
-_DEPTH, _LENS_STATE_DEPTH = 5, 50
+_DEPTH = 5
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,15 @@ class SimulatedCamera(Node):
         self._image = self._publisher(Image, "image")
         self._truth = self._publisher(Image, "ground_truth/depth/image")
         self._camera_info = self._publisher(CameraInfo, "camera_info")
-        self._lens_state = self._publisher(JointState, "lens_state", _LENS_STATE_DEPTH)
+        self._lens_state = lens_state_publisher(self)
         self._published, self._ended_s = 0, math.inf
         self._prepare()
         self._moving = True
         self._timer = self.create_timer(1.0 / values.rate_hz, self._tick)
 
-    def _publisher(self, kind: type, name: str, depth: int = _DEPTH) -> Publisher:
+    def _publisher(self, kind: type, name: str) -> Publisher:
         """Reliable: whoever falls behind gets every picture, if late."""
-        return self.create_publisher(kind, name, QoSProfile(depth=depth), qos_overriding_options=overridable())
+        return self.create_publisher(kind, name, QoSProfile(depth=_DEPTH), qos_overriding_options=overridable())
 
     def _prepare(self) -> None:
         self.get_logger().info(f"preparing views at {self._first_focus_m:g} m, once: they are kept in {_CACHE}")
@@ -135,7 +138,7 @@ class SimulatedCamera(Node):
             raise ExternalShutdownException
         self.get_logger().info(f"rendered {done} of {total} views", throttle_duration_sec=2.0)
 
-    def _accept(self, parameters: SimulatedCameraParameters) -> None:
+    def _accept(self, parameters: SimulatedCameraParameters, names: Collection[str]) -> None:
         if not self._moving:
             return
         rig = self._tour.rig
@@ -188,7 +191,7 @@ class SimulatedCamera(Node):
 def lens_state_message(header: Header, distance_m: float, velocity_dpt_per_s: float) -> JointState:
     """Focus distance (m) and its rate (m/s): d(1/F)/dt = −F'·s²; a rate at infinity is written as in dioptres."""
     rate = -velocity_dpt_per_s * (distance_m**2 if math.isfinite(distance_m) else 1.0)
-    return JointState(header=header, name=["focus_distance"], position=[distance_m], velocity=[rate])
+    return JointState(header=header, name=[FOCUS_DISTANCE], position=[distance_m], velocity=[rate])
 
 
 def camera_info_message(header: Header, camera: CameraIntrinsics) -> CameraInfo:
@@ -208,7 +211,7 @@ def camera_info_message(header: Header, camera: CameraIntrinsics) -> CameraInfo:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of the executable `simulated_camera`."""
-    return run_node(SimulatedCamera, args)
+    return run_node(SimulatedCamera, SimulatedCameraParameters, args)
 
 
 if __name__ == "__main__":

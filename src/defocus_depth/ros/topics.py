@@ -51,7 +51,8 @@ LENS_STATE = Topic(
     True,
     50,
     "Positions `focus_distance` (m, inf allowed) and optionally `f_number`, `focal_length` (m). "
-    "The newest at or before the image's stamp holds; nonzero velocity = travelling: frames are skipped.",
+    "The newest at or before the image's stamp holds, also of those that a transient local publisher told before; "
+    "nonzero velocity = travelling: frames are skipped.",
 )
 DEPTH = Topic("out", "~/depth/image", "sensor_msgs/Image", True, 5, "32FC1, metres along z, NaN where unknown.")
 DEPTH_MM = Topic(

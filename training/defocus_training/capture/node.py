@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import get_args
 
+from defocus_depth.checked_input import user_path
 from defocus_depth.errors import ConfigError, DeviceError
 from defocus_depth.optics.lens_file import find_lens, read_lens
 from defocus_depth.ros.executable import run_node
@@ -148,7 +149,7 @@ def capture_one(parameters: CaptureNodeParameters, context: JobContext) -> str:
     Raises:
         DefocusDepthError: devices, lens file or disk refuse, or it was cancelled.
     """
-    out = Path(parameters.out).expanduser()
+    out = user_path(parameters.out)
     with open_rig(parameters.devices(context.topic("image"), context.topic("camera_info"))) as rig:
         rig.camera = CancellableCamera(rig.camera, context.cancelled)
         stack = _captured(rig, parameters, context, out)
@@ -186,7 +187,9 @@ def _first_missing(out: Path) -> int:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of the executable `capture_node`."""
-    return run_node(lambda: JobNode("capture", "capture", CaptureNodeParameters, capture_one), args)
+    return run_node(
+        lambda: JobNode("capture", "capture", CaptureNodeParameters, capture_one), CaptureNodeParameters, args
+    )
 
 
 if __name__ == "__main__":
