@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from defocus_depth.atomic import replacing
+from defocus_depth.atomic import check_place, replacing
+from defocus_depth.errors import ConfigError
 
 
 def test_takes_the_place_of_the_old_file_when_done(tmp_path):
@@ -34,3 +35,12 @@ def test_what_an_interrupted_process_of_the_same_number_left_is_in_nobodys_way(t
                 file.write("new")
             partials.add(Path(partial))
     assert target.read_text() == "new" and len(partials) == 2
+
+
+def test_where_a_file_can_be_written_is_known_before_and_nothing_is_made(tmp_path):
+    check_place(tmp_path / "new" / "deep" / "figures.txt")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for path, expected in ((tmp_path, "got a folder"), (tmp_path / "file" / "x", "place to write to, got .*file")):
+        with pytest.raises(ConfigError, match=expected):
+            check_place(path)

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+from .errors import ConfigError
+
+
+def check_place(path: Path) -> None:
+    """Before minutes of work whose outcome goes there: whether a file can be written to `path`, nothing is made.
+
+    Raises:
+        ConfigError: it is a folder, or its folder is none or cannot be written to.
+    """
+    existing = next(parent for parent in (*path.absolute().parents,) if parent.exists())
+    if path.is_dir():
+        raise ConfigError(f"{path}: expected a file's name, got a folder")
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: expected a place to write to, got {existing}")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,9 @@ from defocus_depth.errors import ConfigError
 
 MODULE = '''
 """A command for the test."""
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from defocus_depth.errors import ImageError
 
 @dataclass(frozen=True)
@@ -24,12 +27,21 @@ class Options:
     """What to do."""
     times: int = 1
     """How often."""
+    json: Path | None = None
+    """Where to."""
 
 def run(options):
     if options.what == "negative":
         return 1
     if options.what == "refuse":
         raise ImageError("a.png: expected 8 bits, got 12")
+    if options.what == "lines":
+        raise ImageError("a.png: expected\\n  8 bits,\\n  got 12")
+    if options.what == "wait":
+        print("waiting", flush=True)
+        time.sleep(60)
+    if options.what == "arrow":
+        print("a → b")
     if options.what == "missing":
         import no_such_library
     if options.what == "interrupt":
@@ -62,6 +74,7 @@ def commands(tmp_path, monkeypatch):
         (["do", "--times", "3"], 0, "ran 3\n", ""),
         (["do", "--what", "negative"], 1, "", ""),
         (["do", "--what", "refuse"], 2, "", "tool do: a.png: expected 8 bits, got 12\n"),
+        (["do", "--what", "lines"], 2, "", "tool do: a.png: expected 8 bits, got 12\n"),
         (["nothing"], 2, "", "tool: expected one of do, broken, got 'nothing'\n"),
         (["do", "--what", "interrupt"], 130, "", "tool do: interrupted\n"),
     ],
@@ -198,3 +211,52 @@ def test_commands_say_what_our_packages_note_and_of_other_libraries_only_warning
     assert "WARNING other: warning of other" in said and "info of other" not in said
     assert "info of defocus_depth.inference.backends.absent" not in said
     assert "warning of defocus_depth.inference.backends.absent" in said
+
+
+def test_a_place_for_the_outcome_that_is_none_is_told_before_the_work(commands, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    for path, expected in ((tmp_path, "expected a file's name, got a folder"), (tmp_path / "file" / "x", "a place to")):
+        assert main("tool", commands, ["do", "--json", str(path)]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and expected in said.err
+    assert main("tool", commands, ["do", "--json", str(tmp_path / "new" / "x")]) == 0
+    assert not (tmp_path / "new").exists()
+
+
+def started(tmp_path, what, stdout: Any = subprocess.PIPE, **environment):
+    """The command as a process of its own."""
+    table = "{'do': Command('command_for_test', '')}"
+    text = f"""
+import sys
+from typing import Any
+from defocus_depth.commands.dispatch import Command, main
+sys.exit(main('tool', {table}, ['do', '--what', {what!r}]))
+"""
+    around = {**os.environ, "PYTHONPATH": str(tmp_path), **environment}
+    return subprocess.Popen([sys.executable, "-c", text], env=around, stdout=stdout, stderr=subprocess.PIPE)
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(commands, tmp_path):
+    process = started(tmp_path, "wait")
+    assert process.stdout is not None and process.stdout.readline() == b"waiting\n"
+    process.terminate()
+    assert process.communicate(timeout=60)[1] == b"tool do: interrupted\n" and process.returncode == 130
+
+
+def test_an_encoding_without_our_signs_costs_no_work(commands, tmp_path):
+    process = started(tmp_path, "arrow", PYTHONIOENCODING="ascii")
+    assert process.communicate(timeout=60) == (b"a ? b\nran 1\n", b"") and process.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_an_output_that_is_full_is_told_in_one_line(commands, tmp_path):
+    with open("/dev/full", "wb") as full:
+        process = started(tmp_path, "fine", stdout=full)
+        errors = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 2 and errors.startswith("tool: expected an output that can be written, got ")
+    assert errors.count("\n") == 1
+
+
+def test_a_process_without_stdout_does_its_work(commands, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main("tool", commands, ["do"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_no_backend_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("defocus_depth.commands.checks.model.AUTO_ORDER", ("torch_cuda",))
     auto = check_backends(check_model(tiny_model)[1])[-1]
     assert (auto.name, auto.status, auto.fix) == ("backend auto", "error", install_hint("cpu"))
+
+
+def test_a_graph_that_no_backend_takes_is_not_for_want_of_backends(tiny_model: Path, tmp_path: Path):
+    graph = tmp_path / "broken.onnx"
+    graph.write_bytes(tiny_model.read_bytes()[:-100])
+    sidecar = json.loads(tiny_model.with_suffix(".json").read_text())
+    sidecar["sha256"] = hashlib.sha256(graph.read_bytes()).hexdigest()
+    graph.with_suffix(".json").write_text(json.dumps(sidecar))
+    checks = {check.name: check for check in check_backends(check_model(graph)[1])}
+    assert checks["backend auto"].fix == "export the model again"
+    assert "\n" not in checks["backend openvino"].found
 
 
 def test_ros_that_imports(monkeypatch: pytest.MonkeyPatch):

@@ -40,7 +40,8 @@ def test_a_release_that_passes(scenario, tmp_path: Path, capsys) -> None:
     assert evaluate(path, *(part for name, file in files.items() for part in (f"--{name}", file))) == 0
     suite = ElementTree.parse(files["junit"]).getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "0", "0")
-    assert len(files["frames"].read_text().splitlines()) == 1 + 5
+    lines = [json.loads(line) for line in files["frames"].read_text().splitlines()]
+    assert len(lines) == 1 + 5 + 1 and lines[-1]["Result"]["Success"]
     figures = json.loads(files["json"].read_text())
     assert [(stack["name"], stack["n"]) for stack in figures["per_stack"]] == [("day", 2), ("night", 3)]
     assert "FAILED" not in capsys.readouterr().out
@@ -55,11 +56,24 @@ def test_a_release_that_does_not(scenario, tmp_path: Path, capsys) -> None:
 
 def test_a_bag_that_cannot_be_read_fails_the_scenario_and_not_the_others(scenario, tmp_path: Path, capsys) -> None:
     path = scenario("[{figure: abs_rel, at_most: 0.05}]", second="dusk")
-    assert evaluate(path, "--junit", tmp_path / "junit", "--json", tmp_path / "json") == 1
+    outcome = [part for name in ("junit", "json", "frames") for part in (f"--{name}", tmp_path / name)]
+    assert evaluate(path, *outcome) == 1
     suite = ElementTree.parse(tmp_path / "junit").getroot()[0]
     assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
     assert json.loads((tmp_path / "json").read_text())["n"] == 2
-    assert "dusk: expected a rosbag2 folder, .mcap, .db3 or .bag file, found nothing" in capsys.readouterr().err
+    last = json.loads((tmp_path / "frames").read_text().splitlines()[-1])["Result"]
+    assert not last["Success"] and last["Summary"].startswith("Failed: Failed dusk: ")
+    said = capsys.readouterr()
+    reason = "dusk: expected a rosbag2 folder, .mcap, .db3 or .bag file, found nothing"
+    assert reason in said.err and "FAILED dusk: " in said.out and reason in said.out
+
+
+def test_what_only_a_bag_s_evaluation_tells_fails_it_and_not_the_others(scenario, tmp_path: Path) -> None:
+    path = scenario("[{figure: abs_rel, at_most: 0.05}]")
+    path.write_text(path.read_text().replace("path: night,", "path: night, extrinsics: none.yaml,"))
+    assert evaluate(path, "--junit", tmp_path / "junit", "--json", tmp_path / "json") == 1
+    assert ElementTree.parse(tmp_path / "junit").getroot()[0].get("errors") == "1"
+    assert json.loads((tmp_path / "json").read_text())["n"] == 2
 
 
 def test_a_scenario_that_is_none_is_bad_input(tmp_path: Path, capsys) -> None:

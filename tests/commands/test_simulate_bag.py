@@ -56,6 +56,8 @@ def test_sweeps_of_static_views_serve_depth_from_focus(tmp_path: Path) -> None:
 def test_what_no_camera_does_is_refused(tmp_path: Path, capsys) -> None:
     cases = {
         ("--frames", 0): "frames: expected ≥ 1, got 0",
+        ("--scenes", 0): "scenes: expected at least 1, got 0",
+        ("--views-per-scene", 0): "views_per_scene: expected at least 1, got 0",
         ("--rate-hz", 0): "rate_hz: expected above 0 and at most 1000, got 0",
         ("--focus-distances-m", -1): "focus_distances_m: expected > 0, inf allowed",
         ("--focus-distances-m", 0.001): "focal length",

@@ -134,5 +134,5 @@ def test_panels_show_the_relative_error_where_it_is_known(tmp_path: Path, write_
 
 def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="report.md: expected a writable folder, got"):
+    with pytest.raises(ConfigError, match="file/report.html: expected a place to write to, got"):
         Report(tmp_path / "file").finish("t", summary("constant", "first", JudgedFrames()))

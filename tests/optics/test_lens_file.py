@@ -39,9 +39,9 @@ def test_shipped_lenses() -> None:
         assert gain(files[name].lens, 0.0, 320) == pytest.approx(constant, rel=1e-3)
 
 
-def test_numbers_that_yaml_1_1_takes_for_text_and_unknown_keys(tmp_path: Path) -> None:
+def test_numbers_that_yaml_1_1_takes_for_text(tmp_path: Path) -> None:
     file = tmp_path / "lens.yaml"
-    file.write_text("lens: {focal_length_m: 8e-3, f_number: 2, pixel_pitch_m: 3e-6, maker: x}\nshop: y\n")
+    file.write_text("lens: {focal_length_m: 8e-3, f_number: 2, pixel_pitch_m: 3e-6}\n")
     assert read_lens(file).lens == LensParameters(focal_length_m=0.008, f_number=2.0, pixel_pitch_m=3e-6)
 
 
@@ -61,6 +61,15 @@ def test_numbers_that_yaml_1_1_takes_for_text_and_unknown_keys(tmp_path: Path) -
             r"near_focus_distance_m: .*expected beyond the focal length 0.5 m, got 0.4",
         ),
         ("lens: {blur_gain_px_per_dpt: 1}\nfocus_curve: {kind: affine, positions: [1], dioptres: [2]}", "at least 2"),
+        (
+            "lens: {focal_length_m: 0.008, f_number: 1.4, pixel_pitch_m: 3.0e-6, image_width: 640}",
+            r"lens.yaml: lens: expected fields out of .*image_width_px.*, got image_width$",
+        ),
+        ("lens: {blur_gain_px_per_dpt: 1}\nnear_focus_m: 0.3", r"near_focus_m: .*not permitted, got 0.3"),
+        (
+            "lens: {focal_length_m: 0.008, f_number: 1.4, pixel_pitch_m: 6.0e-6, blur_gain_px_per_dpt: 60}",
+            r"lens: blur_gain_px_per_dpt: expected about f²/\(N·p\) = 7.619, .* got 60",
+        ),
         ("lens: [", r"lens.yaml: expected YAML, got"),
         ("", r"lens.yaml: expected .*got None"),
     ],

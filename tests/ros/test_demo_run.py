@@ -12,6 +12,8 @@ import cv2
 import psutil
 import pytest
 
+from defocus_depth.cli import COMMANDS
+from defocus_depth.commands.dispatch import main
 from defocus_depth.evaluation.bags.reader import open_bag
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
@@ -63,11 +65,24 @@ def test_the_demo_writes_panel_bag_and_summary(tmp_path):
 
 
 def test_a_node_that_refuses_to_start_ends_the_demo_with_its_words(tmp_path):
-    done = _demo(tmp_path, *SMALL, "--backend", "nonsense")
+    done = _demo(tmp_path, *SMALL, "--threads", "999")
     assert done.returncode == 1
     assert "depth_node: expected to run, ended with exit code 2" in done.stderr
-    assert "backend: expected auto" in done.stderr and "nonsense" in done.stderr
+    assert "parameter threads: expected int 0..256" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--frames", "0", "--frames: expected at least 1, got 0"),
+        ("--rate-hz", "0", "--rate-hz: expected 0.1..500, got 0.0"),
+        ("--backend", "nonsense", "--backend: expected one of auto, "),
+    ],
+)
+def test_what_no_demo_can_do_is_refused_before_anything_starts(capsys, option, value, expected):
+    assert main("defocus_depth", COMMANDS, ["demo", option, value]) == 2
+    assert expected in capsys.readouterr().err
 
 
 def test_ending_it_ends_what_it_started(tmp_path):

@@ -90,5 +90,8 @@ def test_what_cannot_be_played_is_refused(bag):
         command.run(command.Options(bag.path, topics=("/none",)))
     with pytest.raises(BagError, match="expected a topic of an installed message type, got .*/strange"):
         command.run(command.Options(bag.path, topics=("/strange",)))
+    for rule in ("/image", "/a=/b", ":=/b"):
+        with pytest.raises(ConfigError, match=f"--remap: expected FROM:=TO, got '{rule}'"):
+            command.run(command.Options(bag.path, remap=(rule,)))
     with pytest.raises(ConfigError, match="rate: expected a finite number > 0, got 0"):
         command.run(command.Options(bag.path, rate=0.0))

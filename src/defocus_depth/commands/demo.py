@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
-from ..errors import ProcessError, RosUnavailableError
+from ..errors import ConfigError, ProcessError, RosUnavailableError
+from ..inference import AUTO, BACKENDS
 from .dispatch import EXIT_NEGATIVE, EXIT_OK, write_json
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Options:
     """Width of the images (px); they are 4:3."""
     scenes: int = 8
     """Scenes that the camera tours, 25 views of each; a first run renders them."""
-    backend: str = "auto"
+    backend: str = AUTO
     """Inference backend of the depth node."""
     threads: int = 0
     """CPU threads of the backend; 0 = the library's choice."""
@@ -51,7 +51,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Run, measure, show; 1 when a process failed or no depth map came."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with the processes it started
+    _check(options)
     console = Console()
     try:
         session = _record(options, console)
@@ -61,6 +61,15 @@ def run(options: Options) -> int:
         return EXIT_NEGATIVE
     _print(console, options, session, figures)
     return EXIT_OK
+
+
+def _check(options: Options) -> None:
+    if options.frames < 1:
+        raise ConfigError(f"--frames: expected at least 1, got {options.frames}")
+    if not 0.1 <= options.rate_hz <= 500:
+        raise ConfigError(f"--rate-hz: expected 0.1..500, got {options.rate_hz}")
+    if options.backend not in (AUTO, *BACKENDS):
+        raise ConfigError(f"--backend: expected one of {', '.join((AUTO, *BACKENDS))}, got {options.backend!r}")
 
 
 def _record(options: Options, console: Console) -> Session:

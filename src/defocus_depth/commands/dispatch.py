@@ -6,23 +6,32 @@ reads on what is written (`… | head`; silent).
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import json
 import logging
 import os
 import select
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
+from ..atomic import check_place, replacing
 from ..errors import ConfigError, DefocusDepthError, install_hint
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_BROKEN_PIPE = 128 + 13  # as shells tell of programs that SIGPIPE ended
 
+_FILES = (
+    "json",
+    "timing_json",
+    "junit",
+)  # options that name a file for the outcome, told before the work if it is none
 _LEFT_TO_DOCTOR = "defocus_depth.inference.backends.absent"  # what auto does not find on this machine, run after run
 
 
@@ -38,6 +47,7 @@ class Command:
 def main(program: str, commands: Mapping[str, Command], argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (default: the process's arguments) names; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _take_any_stdout()
     try:
         code = _dispatch(program, commands, arguments)
         sys.stdout.flush()  # here, not when the interpreter ends and can only complain
@@ -46,7 +56,21 @@ def main(program: str, commands: Mapping[str, Command], argv: Sequence[str] | No
             raise
         _discard_output()
         return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _discard_output()
+        print(f"{program}: expected an output that can be written, got {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
     return code
+
+
+def _take_any_stdout() -> None:
+    """None at all (a daemon's), or one whose encoding lacks our arrows: neither may cost the work that was done."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for as long as the process lives)
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _dispatch(program: str, commands: Mapping[str, Command], arguments: list[str]) -> int:
@@ -64,12 +88,17 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
     import tyro
 
     _log_to_stderr()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started or half written goes
     try:
         module = importlib.import_module(command.module)
         options = tyro.cli(module.Options, prog=program, args=arguments, description=command.summary)
+        for name in _FILES:
+            if isinstance(path := getattr(options, name, None), Path):
+                check_place(path)
         return module.run(options)
     except DefocusDepthError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
         remedy = install_hint(command.extra) if command.extra else error

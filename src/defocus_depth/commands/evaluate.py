@@ -69,9 +69,9 @@ def run(options: Options) -> int:
     judged.check_truth(str(options.dataset))
     made_with = provenance(estimator.info if estimator else None)
     figures = summary(options.method, options.frames, judged, options.min_confidence) | {"provenance": made_with}
-    write_json(options.json, figures)
     console = Console(markup=False, highlight=False)  # names may hold brackets
     console.print(figures_table(figures))
+    write_json(options.json, figures)
     if report:
         head = ReportHead(f"Evaluation of {options.dataset.resolve().name}")
         console.print(f"report: {report.finish(head, figures)}")

@@ -83,10 +83,10 @@ def run(options: Options) -> int:
     tallies = {samples.name: samples.tally}
     made_with = provenance(method.info)
     figures = bag_summary(options.method, judged, options.min_confidence, tallies, made_with, rendered)
-    write_json(options.json, figures)
-    write_json(options.timing_json, evaluation.times.figures(len(judged)))
     console = Console(markup=False, highlight=False, soft_wrap=True)  # names may hold brackets
     console.print(figures_table(figures))
+    write_json(options.json, figures)
+    write_json(options.timing_json, evaluation.times.figures(len(judged)))
     notes = remarks(samples, rendered)
     for line in notes:
         console.print(line)
@@ -113,7 +113,7 @@ def progress_bar() -> Progress:
 
 def remarks(samples: BagSamples, rendered: bool) -> list[str]:
     """What a reader of the figures must know of how they came about."""
-    said = [f"{samples.name}: {what}" for what in sorted(samples.aligner.done)]
+    said = [f"{samples.name}: {what}" for what in (*sorted(samples.aligner.done), *samples.remarks())]
     if rendered:
         said.append(f"{samples.name}: images were sharp; the lens's defocus was rendered into them")
     if samples.tally.left_out:

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
-from ..errors import BagError, ProcessError
+from ..errors import DefocusDepthError
 from ..evaluation.bags.evaluation import BagEvaluation, bag_summary
 from ..evaluation.bags.method import LoadedMethod, MethodChoice
 from ..evaluation.bags.samples import Tally
@@ -103,6 +103,8 @@ def run(options: Options) -> int:
         evaluate = _online(scenario, options, stack) if scenario.mode == "online" else _offline(scenario, options)
         for bag in scenario.bags:
             _guarded(bag, lambda bag=bag: evaluate(bag, outcome, progress), outcome)
+        if outcome.log:
+            outcome.log.end(outcome.errors)
     verdicts = outcome.judge.verdicts()
     if options.junit:
         write_junit(options.junit, scenario.name, outcome.errors, verdicts, time.monotonic() - started)
@@ -158,7 +160,7 @@ def _guarded(bag: ScenarioBag, evaluate: Callable[[], None], outcome: Outcome) -
     outcome.errors[name] = ""
     try:
         evaluate()
-    except (BagError, ProcessError) as error:
+    except DefocusDepthError as error:
         outcome.errors[name] = str(error)
         outcome.tallies.setdefault(name, Tally())
         print(f"defocus_depth evaluate-scenario: {error}", file=sys.stderr)
@@ -173,6 +175,9 @@ def _print(console: Console, scenario: Scenario, verdicts: list[Verdict], outcom
         value = "–" if verdict.value is None else f"{verdict.value:.4g}"
         table.add_row(verdict.condition.words, value, "passed" if verdict.passed else "FAILED")
     console.print(table)
+    for name, error in outcome.errors.items():
+        if error:
+            console.print(f"FAILED {name}: {error}")
     for line in outcome.remarks:
         console.print(line)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
+from ..atomic import check_place, replacing
 from ..errors import ConfigError
 from ..types import LensParameters
 from .charts import Moments
@@ -57,10 +57,14 @@ class ReportHead:
 class Report:
     """Collects what the page shows while an evaluation runs; `finish` writes it into `folder`.
 
+    Raises:
+        ConfigError: there cannot be such a folder.
+
     Of every frame it keeps three numbers, and pictures of at most `gallery.SPREAD` + 2 · `gallery.EXTREMES` frames.
     """
 
     def __init__(self, folder: Path) -> None:
+        check_place(folder / "report.html")
         self._folder = folder
         self._gallery = Gallery()
         self._lenses: dict[LensParameters, None] = {}

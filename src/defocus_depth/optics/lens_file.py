@@ -9,12 +9,13 @@ calibration: {date: …, temperature_c: …, residual_dpt: …}        # optiona
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from ..atomic import replacing
 from ..checked_input import CHECKED, CameraFields, Positive, read_yaml, set_fields, user_path
@@ -23,6 +24,8 @@ from ..share import share_path
 from ..types import CameraIntrinsics, LensParameters
 from .focus_curve import FocusCurve
 from .lens import focus_dpt
+
+MOST_GAIN_DIFFERENCE = 0.25  # of a measured gain from the nominal one
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,33 @@ class LensFile:
 
 
 class _LensFileFields(BaseModel):
-    model_config = CHECKED
+    model_config = ConfigDict(**{**CHECKED, "extra": "forbid"})  # a misspelt key would leave a lens that seems right
     lens: LensParameters
     near_focus_distance_m: Positive | None = None
     camera: CameraFields | None = None
     focus_curve: FocusCurve | None = None
     calibration: dict[str, Any] | None = None
+
+    @field_validator("lens", mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        known = [field.name for field in fields(LensParameters)]
+        if isinstance(given, Mapping) and (unknown := [key for key in given if key not in known]):
+            raise ValueError(f"expected fields out of {', '.join(known)}, got {', '.join(map(str, unknown))}")
+        return given
+
+    @field_validator("lens")
+    @classmethod
+    def _of_one_blur(cls, lens: LensParameters) -> LensParameters:
+        """A gain beside f, N and p is that which was measured: it may differ from theirs, by as much as labels do."""
+        if lens.blur_gain_px_per_dpt and lens.focal_length_m and lens.f_number and lens.pixel_pitch_m:
+            nominal = lens.focal_length_m**2 / (lens.f_number * lens.pixel_pitch_m)
+            if abs(lens.blur_gain_px_per_dpt / nominal - 1) > MOST_GAIN_DIFFERENCE:
+                raise ValueError(
+                    f"blur_gain_px_per_dpt: expected about f²/(N·p) = {nominal:.4g}, or no f, N and p beside it, "
+                    f"got {lens.blur_gain_px_per_dpt:g}"
+                )
+        return lens
 
     def to_lens_file(self) -> LensFile:
         camera = self.camera.to_camera() if self.camera else None
@@ -71,10 +95,11 @@ def find_lens(name_or_path: str) -> Path:
 
 
 def read_lens(path: Path) -> LensFile:
-    """The lens in a YAML file; unknown keys are dropped.
+    """The lens in a YAML file.
 
     Raises:
-        ConfigError: no such file, not YAML, or a value no lens can have: names file, field, expected, actual.
+        ConfigError: no such file, not YAML, an unknown key, or a value no lens can have: names file, field, expected,
+            actual.
     """
     path = Path(path)
     lens_file = read_yaml(path, _LensFileFields, "lens YAML").to_lens_file()

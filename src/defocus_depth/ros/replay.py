@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 from rosgraph_msgs.msg import Clock
 
-from ..errors import BagError
+from ..errors import BagError, ConfigError
 from ..evaluation.bags.reader import OpenBag, RecordedTopic
 from ..evaluation.playback import Moment, Pace, SteadyTimer, paced
 
@@ -58,12 +58,13 @@ def replay(bag: OpenBag, settings: ReplaySettings, progress: Callable[[Moment], 
 
     Raises:
         BagError: a named topic is not in the bag, no topic can be published, or the bag is corrupt.
+        ConfigError: a rule that is none.
     """
     topics = chosen_topics(bag, settings.topics)
     types, left_out = message_types(topics)
     if not types:
         raise BagError(f"{bag.path}: expected a topic of an installed message type, got {left_out or 'no topics'}")
-    remap = [argument for rule in settings.remap for argument in ("-r", rule)]
+    remap = [argument for rule in settings.remap for argument in ("-r", _checked(rule))]
     rclpy.init(args=["--ros-args", *remap] if remap else None, signal_handler_options=SignalHandlerOptions.NO)
     try:
         player = BagPlayer(rclpy.create_node("defocus_depth_replay"), topics, types, bool(settings.pace.clock_hz))
@@ -72,6 +73,12 @@ def replay(bag: OpenBag, settings: ReplaySettings, progress: Callable[[Moment], 
         return ReplayResult(player.play(moments, progress), left_out)
     finally:
         try_shutdown()
+
+
+def _checked(rule: str) -> str:
+    if not all(rule.partition(":=")):
+        raise ConfigError(f"--remap: expected FROM:=TO, got {rule!r}")
+    return rule
 
 
 class BagPlayer:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ConfigError
 from ..types import FloatArray
 from .backdrops import half_view
 from .compiled import source_digest
@@ -47,6 +48,9 @@ class TourOptions:
         width_px: of the pictures, 4:3.
         views_per_scene: pictures of a scene in a row; the camera swings out and back, so half of them are rendered.
         first_seed: counted from the simulated camera's own seeds, which no training uses.
+
+    Raises:
+        ConfigError: fewer than one of something.
     """
 
     rig: str = "robot"
@@ -55,6 +59,11 @@ class TourOptions:
     views_per_scene: int = 25
     first_seed: int = 0
     samples_per_pixel: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("width_px", "scenes", "views_per_scene", "samples_per_pixel"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
 
     @property
     def places(self) -> int:

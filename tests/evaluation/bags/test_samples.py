@@ -200,6 +200,34 @@ def test_broken_messages_are_counted_and_the_rest_is_used(maker, make_request, t
     assert "got 'rgb9'" in samples.tally.reasons["refused"]
 
 
+def test_lens_states_that_no_lens_can_have_are_told(maker, make_request, tmp_path) -> None:
+    maker.frames(LEVELS)
+    maker.lens(START_NS + 1, -1.0)
+    samples = BagSamples(maker.write(tmp_path / "bag"), make_request())
+    assert samples.remarks() == ["1 lens states refused: lens_state focus_distance: expected > 0, got -1.0"]
+
+
+def test_a_lens_state_topic_that_says_nothing_usable_is_no_focus(maker, make_request, tmp_path) -> None:
+    maker.image(START_NS, 40)
+    maker.lens(START_NS, -1.0)
+    request = make_request(BagOptions("/image", lens_state_topic="/lens_state"))
+    with pytest.raises(BagError, match="topic /lens_state: expected a usable message, got lens_state focus_distance: "):
+        BagSamples(maker.write(tmp_path / "bag"), request)
+
+
+def test_images_without_stamps_are_matched_by_the_times_of_recording(maker, make_request, tmp_path) -> None:
+    for index, level in enumerate(LEVELS):
+        time_ns = START_NS + index * FRAME_NS
+        maker.lens(0, 0.5 + index, time_ns=time_ns)
+        maker.image(0, level, time_ns=time_ns + 1)
+        maker.truth(0, depth_of(level), time_ns=time_ns + 2)
+    topics = BagOptions("/image", ground_truth_topic="/depth", lens_state_topic="/lens_state")
+    samples = BagSamples(maker.write(tmp_path / "bag"), make_request(topics))
+    found = [(s.focus_distance_m, float(s.truth_depth_m[0, 0])) for s in samples]
+    assert found == [(0.5 + index, pytest.approx(depth_of(level))) for index, level in enumerate(LEVELS)]
+    assert samples.remarks() == ["all images are stamped 0 ns: the times of recording were compared"]
+
+
 def test_a_bag_without_any_usable_image_says_why(maker, make_request, tmp_path) -> None:
     maker.frames(LEVELS)
     for entry in list(maker.entries):

@@ -154,10 +154,12 @@ def test_a_line_per_frame_with_result_stamp_and_frame(tmp_path: Path) -> None:
         for result in results((1.0, 1.1), (1.0, math.nan), (1.0, 2.0)):
             judge.add(result)
             log.add(result)
-    first, *lines = [json.loads(line) for line in (tmp_path / "log" / "frames.jsonl").read_text().splitlines()]
+        log.end({"day": "", "night": "broken"})
+    first, *lines, last = [json.loads(line) for line in (tmp_path / "log" / "frames.jsonl").read_text().splitlines()]
     assert first == {"Scenario": "hall", "Condition": ["abs_rel ≤ 0.2"]}
     assert [set(line) for line in lines] == [{"Result", "Stamp", "Frame"}] * 3
     assert [line["Result"]["Success"] for line in lines] == [True, True, False]
     assert lines[2]["Result"]["Summary"] == "Failed: Failed abs_rel ≤ 0.2: 0.55"
     assert [line["Stamp"]["ROS"] for line in lines] == [0.0, 1.0, 2.0] and lines[0]["Stamp"]["System"] > 1e9
+    assert last["Result"] == {"Success": False, "Summary": "Failed: Failed night: broken; Failed abs_rel ≤ 0.2: 0.55"}
     assert lines[1]["Frame"]["abs_rel"] is None and lines[1]["Frame"]["invalid_ratio"] == 1.0

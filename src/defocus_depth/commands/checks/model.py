@@ -36,7 +36,9 @@ def check_backends(artifact: ModelArtifact | None) -> list[Check]:
     if usable:
         summary = Check("backend auto", "ok", f"takes {usable[0]}")
     else:
-        summary = Check("backend auto", "error", "no backend runs the model", install_hint("cpu"))
+        refused = any(checks[name].status == "warning" for name in AUTO_ORDER)
+        remedy = "export the model again" if refused else install_hint("cpu")
+        summary = Check("backend auto", "error", "no backend runs the model", remedy)
     return [*checks.values(), summary]
 
 
@@ -47,7 +49,7 @@ def _check_backend(name: str, artifact: ModelArtifact) -> Check:
     except BackendError as error:
         return Check(f"backend {name}", "note", str(error))
     except ModelError as error:
-        return Check(f"backend {name}", "warning", str(error), "export the model again")
+        return Check(f"backend {name}", "warning", " ".join(str(error).split()), "export the model again")
     image, lens = np.full((1, 3, height, width), 0.5, np.float32), np.array([[8.0, 2.8, 2.9]], np.float32)
     start = time.perf_counter()
     backend.run(image, lens)

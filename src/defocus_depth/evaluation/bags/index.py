@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,7 @@ class BagIndex:
         stamps_ns, times_ns: of each image in the bag's order: its header's stamp, and when it was recorded.
         truth_of: for each image the number of its ground-truth message in the bag's order, or `NONE`.
         lens_states: of messages without a stamp (Float32, Float64) at the time of their recording.
+        is_stamped: whether the images' stamps tell them apart; else ground truth goes by the times of recording.
         lens_is_stamped: whether lens states go by the images' stamps, or by the times of their recording.
         refused: lens-state messages that no lens can have, by reason.
     """
@@ -63,6 +64,7 @@ class BagIndex:
     times_ns: Stamps
     truth_of: Stamps
     lens_states: RecordedLensStates
+    is_stamped: bool
     lens_is_stamped: bool
     transforms: TransformTree
     refused: Counter[str]
@@ -83,19 +85,17 @@ def index_bag(bag: OpenBag, topics: FoundTopics, request: BagRequest, progress: 
         scan.take(message)
         if progress:
             progress(message)
-    stamps_ns = np.array(scan.image_stamps, np.int64)
-    truth_of = np.full(len(stamps_ns), NONE, np.int64)
-    if topics.ground_truth:
-        truth_of = nearest(stamps_ns, np.array(scan.truth_stamps, np.int64), round(request.options.tolerance_s * 1e9))
     for transform in request.transforms:
         scan.transforms.add(transform)
+    is_stamped = scan.is_stamped
     return BagIndex(
         topics,
-        stamps_ns,
+        np.array(scan.image_stamps, np.int64),
         np.array(scan.image_times, np.int64),
-        truth_of,
-        RecordedLensStates(scan.lens_states),
-        _is_stamped(topics.lens_state),
+        scan.truth_of(round(request.options.tolerance_s * 1e9)),
+        scan.recorded_lens_states(),
+        is_stamped,
+        is_stamped and _is_stamped(topics.lens_state),
         scan.transforms,
         scan.refused,
     )
@@ -121,9 +121,28 @@ class _Scan:
     image_stamps: array[int] = field(default_factory=lambda: array("q"))
     image_times: array[int] = field(default_factory=lambda: array("q"))
     truth_stamps: array[int] = field(default_factory=lambda: array("q"))
-    lens_states: list[LensState] = field(default_factory=list)
+    truth_times: array[int] = field(default_factory=lambda: array("q"))
+    lens_states: list[tuple[int, LensState]] = field(default_factory=list)  # with the time of recording
     transforms: TransformTree = field(default_factory=TransformTree)
     refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_stamped(self) -> bool:
+        """Drivers that stamp nothing give all images one stamp."""
+        return len(self.image_stamps) < 2 or len(set(self.image_stamps)) > 1
+
+    def truth_of(self, tolerance_ns: int) -> Stamps:
+        """For each image the number of its ground truth, or `NONE`."""
+        images, truths = (
+            (self.image_stamps, self.truth_stamps) if self.is_stamped else (self.image_times, self.truth_times)
+        )
+        return nearest(np.array(images, np.int64), np.array(truths, np.int64), tolerance_ns)
+
+    def recorded_lens_states(self) -> RecordedLensStates:
+        """By their stamps, or by the times of recording where the images have none."""
+        if self.is_stamped:
+            return RecordedLensStates([state for _, state in self.lens_states])
+        return RecordedLensStates([replace(state, stamp_ns=time_ns) for time_ns, state in self.lens_states])
 
     def names(self) -> set[str]:
         wanted = (self.topics.image, self.topics.ground_truth, self.topics.lens_state)
@@ -135,6 +154,7 @@ class _Scan:
             self.image_times.append(message.time_ns)
         if self.topics.ground_truth and message.topic == self.topics.ground_truth.name:
             self.truth_stamps.append(_stamp_ns(message.cdr))
+            self.truth_times.append(message.time_ns)
         if self.topics.lens_state and message.topic == self.topics.lens_state.name:
             self._take_lens_state(message, self.topics.lens_state.type)
         if message.topic == STATIC_TRANSFORMS:
@@ -147,7 +167,7 @@ class _Scan:
 
     def _take_lens_state(self, message: RecordedMessage, kind: str) -> None:
         try:
-            self.lens_states.append(_lens_state(message, kind))
+            self.lens_states.append((message.time_ns, _lens_state(message, kind)))
         except DefocusDepthError as error:
             self.refused[str(error)] += 1
 

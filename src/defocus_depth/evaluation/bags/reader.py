@@ -123,7 +123,7 @@ def open_bag(path: Path) -> Iterator[OpenBag]:
     if not path.exists():
         raise BagError(f"{path}: expected a rosbag2 folder, .mcap, .db3 or .bag file, found nothing")
     with _as_bag_error(path):
-        reader = Reader1(path) if path.suffix == _ROS1_SUFFIX else Reader2(_storage(path))
+        reader = Reader1(path) if path.suffix == _ROS1_SUFFIX and path.is_file() else Reader2(_storage(path))
         reader.open()
     try:
         yield OpenBag(path, reader)

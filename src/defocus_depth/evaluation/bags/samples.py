@@ -86,7 +86,7 @@ class BagSamples:
         aligner: knows what had to be done to the ground truth.
 
     Raises:
-        BagError: the bag cannot be read, lacks a topic of the request, or has no images on it.
+        BagError: the bag cannot be read, lacks a topic of the request, or has no image or no usable lens state on it.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class BagSamples:
             raise BagError(
                 f"{path}: image topic {request.options.image_topic}: expected at least one message, got none"
             )
+        self._check_lens_states()
         self.aligner = TruthAligner(path, self._index.transforms, request.options.registered)
 
     def __len__(self) -> int:
@@ -125,6 +126,19 @@ class BagSamples:
                     yield sample
         if not self.tally.evaluated:
             raise BagError(f"{self.path}: expected at least one usable image, got {self.tally.words()}")
+
+    def remarks(self) -> list[str]:
+        """What had to be done differently for this bag, in words."""
+        said = [f"{number} lens states refused: {reason}" for reason, number in sorted(self._index.refused.items())]
+        if not self._index.is_stamped:
+            said.append(f"all images are stamped {self._index.stamps_ns[0]} ns: the times of recording were compared")
+        return said
+
+    def _check_lens_states(self) -> None:
+        topic = self._index.topics.lens_state
+        if topic and not len(self._index.lens_states):
+            reasons = "; ".join(sorted(self._index.refused)) or "no message"
+            raise BagError(f"{self.path}: lens state topic {topic.name}: expected a usable message, got {reasons}")
 
     def truths_m(self) -> Iterator[FloatArray]:
         """The true depth of every sample; reads the bag once."""

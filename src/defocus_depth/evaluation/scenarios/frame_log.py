@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +28,15 @@ class FrameLog:
         """A line."""
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
+
+    def end(self, bag_errors: Mapping[str, str]) -> None:
+        """The last line: the verdict on all frames and bags ("" where a bag could be evaluated)."""
+        failed = {name: error for name, error in bag_errors.items() if error}
+        result = verdict_line(self._judge.verdicts())
+        if failed:
+            bags = "; ".join(f"Failed {name}: {error}" for name, error in failed.items())
+            result = {"Success": False, "Summary": f"Failed: {bags}; {result['Summary'].partition(': ')[2]}"}
+        self.write({"Result": result, "Stamp": {"System": time.time(), "ROS": None}})
 
     def add(self, result: FrameResult) -> None:
         """The line of a frame; the judge has taken it in already."""
