@@ -21,10 +21,8 @@ from .networks import DefocusModel
 from .networks.unet import ConvBlock
 from .scale_calibration import calibrate, references
 from .train.checkpoints import save_weights
+from .working_input import InputForm
 
-WORKING_SIZES = ((256, 320), (128, 160), (192, 256), (320, 416), (384, 512), (480, 640))
-"""(height, width); the first is loaded before any image is seen."""
-LARGEST_COC_PX = 24.0
 EXAMPLE_LENS = (7.8, 2.857, 2.857)
 OPSET = 18
 SMALLEST_SIZE = 1e-12
@@ -44,7 +42,7 @@ def calibrated(model: DefocusModel, stacks: Path, fits: Path) -> DefocusModel:
     """The model with the factors that `fits` of `stacks` ask for (`scale_calibration`).
 
     Raises:
-        ConfigError: no stack has a fit.
+        ConfigError: no stack has a fit, or the fits ask for factors that no sound model needs.
     """
     factors = calibrate(model, references(stacks, fits))
     model.options = replace(model.options, scale_factor=factors.scale, median_factor=factors.median)
@@ -79,15 +77,16 @@ def export_model(
     pt2 = onnx_path.with_suffix(".pt2")
     if exported_program:
         torch.export.save(program, pt2)
+    form = InputForm()
     sidecar = Sidecar(
-        sizes=WORKING_SIZES,
-        transfer="srgb",
+        sizes=form.sizes,
+        transfer=form.transfer,
         supervision=card.supervision,
         trained_on=card.trained_on,
         metrics=card.metrics,
         sha256=file_sha256(onnx_path),
         pt2_sha256=file_sha256(pt2) if exported_program else None,
-        max_coc_px=LARGEST_COC_PX,
+        max_coc_px=form.max_coc_px,
     )
     sidecar.write(onnx_path.with_suffix(".json"))
     return sidecar

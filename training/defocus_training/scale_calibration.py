@@ -20,13 +20,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from defocus_depth.errors import ConfigError
-from defocus_depth.inference import EstimatorConfig
-from defocus_depth.optics import blur_gain_px_per_dpt, focus_distance_m, focus_dpt
-from defocus_depth.stacks import find_stacks, load_image, read_stack
+from defocus_depth.evaluation.dataset import Sample
+from defocus_depth.stacks import find_stacks, load_registered_image, read_stack
 from defocus_depth.types import FloatArray, FocalStack
 
 from .networks import DefocusModel
 from .networks.model import relative_median, upsample
+from .working_input import InputForm, working_input
 
 FACTORS = np.geomspace(0.5, 4.0, 61)
 INTERVAL = 0.5
@@ -34,7 +34,6 @@ FITS_INSIDE = 0.6
 """Share of the fits' values that the 50 % intervals shall hold. Fits err where networks err, and networks are surer
 than they should be of pictures unlike those of calibration: of exact depths, 4 to 14 % fewer lie in the same intervals
 (two path-traced, a procedural, a macro and an RGB-D set, of which the first alone was calibrated on)."""
-_MULTIPLE = 32
 
 
 class Factors(NamedTuple):
@@ -46,12 +45,12 @@ class Factors(NamedTuple):
 
 @dataclass(frozen=True)
 class Reference:
-    """One image and what its stack's fit says of it.
+    """One image as the estimator shows it to the networks, and what its stack's fit says of it.
 
     Attributes:
-        image: (1, 3, H, W) 0..1.
+        image: (1, 3, H, W) 0..1, multiples of 32; the picture lies in the top left corner, the rest is reflected.
         gain_px_per_dpt, focus_dpt, nearest_dpt: the lens, G and F, and what the estimator says of the nearest depth.
-        inverse_depth_dpt, weight: (H, W), of the fit; weight 0..1.
+        inverse_depth_dpt, weight: (h, w) of the picture, of the fit; weight 0..1.
     """
 
     image: Float[Tensor, "1 3 h w"]
@@ -65,8 +64,10 @@ class Reference:
 def references(stacks: Path, fits: Path) -> Iterator[Reference]:
     """The first frame of every stack in `stacks` that has a metric fit in `fits`, under its own name.
 
+    It is brought into the reference frame's pixels, as the fit lies in them.
+
     Raises:
-        ConfigError: none has.
+        ConfigError: none has, or a fit is not of its stack's size.
     """
     found = [stack for path in find_stacks(stacks) if _fit_of(stack := read_stack(path), fits).exists()]
     if not found:
@@ -79,12 +80,26 @@ def calibrate(model: DefocusModel, given: Iterable[Reference]) -> Factors:
 
     The error is |log(d̂/d)| + |d̂/d − 1|: by the first alone, which hardly depends on the factor, the relative error is
     4 % larger; the second alone would lean so far to the near side that blur is described worse.
+
+    Raises:
+        ConfigError: a factor beyond `FACTORS`.
     """
     seen = [(reference, *_predicted_dpt(model, reference)) for reference in given]
     median = float(FACTORS[np.argmin(np.sum([_depth_errors(*one) for one in seen], 0))])
     inside = np.sum([_inside(*one, median) for one in seen], 0)
     total = sum(float(reference.weight.sum()) for reference, _, _ in seen)
-    return Factors(median, float(np.interp(FITS_INSIDE, inside / max(total, 1e-9), FACTORS)))
+    return _checked(Factors(median, float(np.interp(FITS_INSIDE, inside / max(total, 1e-9), FACTORS))))
+
+
+def _checked(factors: Factors) -> Factors:
+    """Refuses the ends of the grid: the best factors lie beyond them, and such a model does not describe the fits."""
+    least, largest = FACTORS[[0, -1]]
+    if not all(least < factor < largest for factor in factors):
+        raise ConfigError(
+            f"calibration: expected fits that ask for factors between {least:g} and {largest:g}, got median "
+            f"{factors.median:.3g} and scale {factors.scale:.3g}: the networks' depth is not that of these fits"
+        )
+    return factors
 
 
 def _depth_errors(reference: Reference, location: Tensor, scale: Tensor) -> list[float]:
@@ -104,12 +119,10 @@ def _inside(reference: Reference, location: Tensor, scale: Tensor, median_factor
 @torch.no_grad()
 def _predicted_dpt(model: DefocusModel, reference: Reference) -> tuple[Tensor, Tensor]:
     """Location and scale of the inverse depth, (H, W), before any factor."""
-    height, width = reference.image.shape[-2:]
-    padding = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
-    image = torch.nn.functional.pad(reference.image, padding, mode="reflect")
+    height, width = reference.inverse_depth_dpt.shape
     gain = reference.gain_px_per_dpt
     lens_px = gain * torch.tensor([[reference.focus_dpt, reference.nearest_dpt]])
-    _, inverse = model.measure_px(image, lens_px)
+    _, inverse = model.measure_px(reference.image, lens_px)
     location, scale = (upsample(plane)[0, 0, :height, :width] / gain for plane in inverse)
     return location, scale
 
@@ -119,16 +132,23 @@ def _fit_of(stack: FocalStack, fits: Path) -> Path:
 
 
 def _reference(stack: FocalStack, fits: Path) -> Reference:
-    assert stack.lens is not None  # a metric fit has one
-    image, lens = load_image(stack, 0), stack.lens
-    focus = focus_dpt(stack.frames[0].focus_distance_m, lens)
-    encoded = image.astype(np.float32) / np.iinfo(image.dtype).max
-    planes = np.broadcast_to(encoded.reshape(*image.shape[:2], -1), (*image.shape[:2], 3)).transpose(2, 0, 1)
+    sample = _fitted_sample(stack, _fit_of(stack, fits))
+    geometry, image, lens = working_input(sample, InputForm())
+    gain, focus, nearest = map(float, lens[0])
+
+    def of_picture(values: FloatArray) -> FloatArray:
+        return geometry.to_working(values)[0, 0, : geometry.scaled_height, : geometry.scaled_width]
+
+    weight = of_picture(np.load(fits / stack.name / "confidence.npy"))
     return Reference(
-        torch.from_numpy(np.ascontiguousarray(planes))[None],
-        float(blur_gain_px_per_dpt(lens, focus, image.shape[1])),
-        float(focus),
-        EstimatorConfig().nearest_possible_dpt(focus_distance_m(float(focus))),
-        1 / np.load(_fit_of(stack, fits)),
-        np.load(fits / stack.name / "confidence.npy"),
+        torch.from_numpy(image), gain, focus, nearest, of_picture(np.float32(1) / sample.truth_depth_m), weight
     )
+
+
+def _fitted_sample(stack: FocalStack, fit: Path) -> Sample:
+    """The first frame in the pixels of the fit, whose depth stands for the truth."""
+    assert stack.lens is not None  # a metric fit has one
+    image, depth_m = load_registered_image(stack, 0, stack.reference_frame), np.load(fit)
+    if depth_m.shape != image.shape[:2]:
+        raise ConfigError(f"{fit}: expected depth of its stack's shape {image.shape[:2]}, got {depth_m.shape}")
+    return Sample(stack.name, stack.name, image, stack.lens, stack.frames[0].focus_distance_m, depth_m, stack.transfer)

@@ -18,16 +18,13 @@ from defocus_depth.inference import (
     BackendRequest,
     EstimatorConfig,
     ModelArtifact,
-    choose_geometry,
     load_backend,
     load_estimator,
 )
 from defocus_depth.inference.artifact import Variant, VariantPrecision, file_sha256, load_artifact
 from defocus_depth.inference.backends.fidelity import LIMITS, Fidelity, compare, gate_inputs, reference_backend
-from defocus_depth.inference.pixels import to_unit_floats
-from defocus_depth.inference.working_size import blur_span_px
-from defocus_depth.optics import lens_constant_px_per_dpt
 
+from ..working_input import InputForm, working_input
 from .half import half_graph
 from .int8 import Feed, write_int8_graph
 from .region import heads, stems
@@ -184,15 +181,11 @@ def _write_entry(artifact: ModelArtifact, precision: VariantPrecision, variant: 
 
 
 def _feeds(artifact: ModelArtifact, samples: Sequence[Sample]) -> Iterator[Feed]:
-    config, sidecar = EstimatorConfig(), artifact.sidecar
+    sidecar = artifact.sidecar
+    form = InputForm(sidecar.sizes, sidecar.transfer, sidecar.max_coc_px)
     for sample in samples:
-        height, width = sample.image.shape[:2]
-        nearest_m = config.nearest_m(sample.focus_distance_m)
-        span_px = blur_span_px(lens_constant_px_per_dpt(sample.lens, width), nearest_m, config.depth_max_m)
-        geometry = choose_geometry((height, width), span_px, sidecar.sizes, sidecar.max_coc_px)
-        values = to_unit_floats(sample.image, sample.transfer, sidecar.transfer)
-        lens = config.lens_input(sample.blur_gain_px_per_dpt * geometry.scale, sample.focus_dpt)
-        yield {"image": geometry.to_working(values), "lens": lens}
+        given = working_input(sample, form)
+        yield {"image": given.image, "lens": given.lens}
 
 
 def _abs_rel(depth_m: np.ndarray, sample: Sample) -> float:
