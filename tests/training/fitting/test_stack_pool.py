@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from defocus_depth.errors import ConfigError
+from defocus_depth.optics import to_linear
 from defocus_depth.types import CameraIntrinsics, FocalStack, Frame, LensParameters
 from defocus_training.data.augment import AugmentOptions
 from defocus_training.data.crops import CropOptions, PairStream
-from defocus_training.data.pool import read_shard, shard_paths
+from defocus_training.data.pool import Shard, read_shard, shard_paths
 from defocus_training.data.sources import PoolSource
 from defocus_training.fitting.held_out import HeldOut
 from defocus_training.fitting.judge import Fit
 from defocus_training.fitting.registration import unmoved
-from defocus_training.fitting.stack_pool import fitted_frames, pixel_units, stack_shard, write_stack_pool
+from defocus_training.fitting.stack_pool import divided, fitted_frames, pixel_units, stack_shard, write_stack_pool
 
 
 def made_fit(width: int = 272, height: int = 192, metric: bool = True) -> Fit:
@@ -69,18 +70,49 @@ def test_without_metres_only_the_offset_is_a_guess() -> None:
 
 
 def test_training_reads_the_pool_and_never_its_truth(tmp_path: Path) -> None:
-    held_out = write_stack_pool(tmp_path, [stack_shard(made_fit()), stack_shard(made_fit(320, 240))])
-    assert held_out == 2
-    assert [len(read_shard(path).frames) for path in shard_paths(tmp_path)] == [2, 2, 4, 4]
-    pairs = PairStream(PoolSource(tmp_path, held_out), "self", 0, CropOptions(), AugmentOptions())
-    pair = next(iter(pairs))
+    held_out, training = divided([made_fit(), made_fit(320, 240)], 2)
+    write_stack_pool(tmp_path, held_out, training)
+    extents = [read_shard(path).frames.shape[2] for path in shard_paths(tmp_path)]
+    assert extents == [90, 106, 176, 176]
+    source = PoolSource(tmp_path, len(held_out))
+    assert [len(shard.frames) for shard in source.held_out()] == [len(shard.frames) for shard in held_out]
+    pair = next(iter(PairStream(source, "self", 0, CropOptions(), AugmentOptions())))
     assert pair.target_px.isfinite().all() and pair.weight.max() > 0.3
 
 
+def test_of_four_stacks_and_more_whole_ones_are_held_out() -> None:
+    fits = [replace(made_fit(), scale=np.full((192, 272), 1 + index, np.float32)) for index in range(9)]
+    held_out, training = divided(iter(fits), len(fits))
+    stacks = [[float(shard.teacher_deviation_px[0, 0, 0]) for shard in shards] for shards in (held_out, training)]
+    np.testing.assert_allclose(stacks[0], 10 * np.sqrt(2) * np.array([4, 8]), rtol=1e-3)
+    np.testing.assert_allclose(stacks[1], 10 * np.sqrt(2) * np.array([1, 2, 3, 5, 6, 7, 9]), rtol=1e-3)
+    assert len(divided(fits[:4], 4)[0]) == 1
+
+
+@pytest.mark.parametrize("size", [(320, 240), (240, 176), (240, 320), (900, 700)])
+def test_of_fewer_stacks_training_sees_no_pixel_of_the_strip_held_out(size: tuple[int, int]) -> None:
+    fit = made_fit(*size)
+    height, width = fit.inverse_depth.shape
+    numbers = np.arange(height * width, dtype=np.float32).reshape(height, width)
+    places = np.stack([numbers // 2**16, numbers // 2**8 % 2**8, numbers % 2**8], -1) / 255  # each pixel's own colour
+    same = replace(fit, frames=to_linear(np.repeat(places[None], 4, 0), "srgb").astype(np.float32))
+    (held_out,), (training,) = divided([same], 1)
+
+    def seen(shard: Shard) -> set[int]:
+        return set((shard.frames[:, 0].astype(np.int64) @ [2**16, 2**8, 1]).ravel().tolist())
+
+    assert not seen(held_out) & seen(training)
+    assert len(seen(held_out) | seen(training)) == height * width
+    assert len(seen(held_out)) <= 0.34 * height * width
+
+
 def test_refusals_say_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="made: expected more than 176x176 px at working size, got 200x150"):
+    with pytest.raises(ConfigError, match="made: expected at least 176x176 px at working size, got 200x150"):
         stack_shard(made_fit(200, 150))
-    shard = stack_shard(made_fit())
-    write_stack_pool(tmp_path, [shard])
+    for size in ((200, 190), (320, 150)):
+        with pytest.raises(ConfigError, match="made: expected at least 240x176 px .* of fewer than 4 stacks, got"):
+            divided([made_fit(*size)], 1)
+    shards = divided([made_fit()], 1)
+    write_stack_pool(tmp_path, *shards)
     with pytest.raises(ConfigError, match="expected a folder without shards, got one that holds a pool"):
-        write_stack_pool(tmp_path, [replace(shard)])
+        write_stack_pool(tmp_path, *shards)

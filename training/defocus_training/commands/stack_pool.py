@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 from rich.progress import track
@@ -15,13 +15,17 @@ from defocus_depth.evaluation.outputs import OutputNames
 from defocus_training.commands.fit import CHECKPOINT_FILE, stack_paths
 from defocus_training.fitting.options import FitOptions
 
+if TYPE_CHECKING:
+    from defocus_training.fitting.judge import Fit
+
 
 @dataclass(frozen=True)
 class Options:
     """Fit stacks (or go on from their fits) and write crops of them, with the fit's depth as target, as a pool."""
 
     stacks: Positional[tuple[Path, ...]]
-    """Focal-stack folders, or folders of them; their frames must be larger than 176x176 px at working size."""
+    """Focal-stack folders, or folders of them, of at least 176x176 px at working size. Every fourth stack is held out
+    for validation; of fewer than four, a strip of each: they must be 64 px longer."""
     out: Path
     """Folder of the pool."""
     fits: Path
@@ -35,16 +39,21 @@ def run(options: Options) -> int:
     """Fit, crop, write."""
     from defocus_training.fitting.capture import read_capture
     from defocus_training.fitting.fit import fit_capture
-    from defocus_training.fitting.stack_pool import stack_shard, write_stack_pool
+    from defocus_training.fitting.stack_pool import divided, write_stack_pool
 
-    names, shards, console = OutputNames(), [], Console(stderr=True)
-    for path in track(stack_paths(options.stacks), "fitting", console=console, transient=True):
+    names, console, paths = OutputNames(), Console(stderr=True), stack_paths(options.stacks)
+
+    def fitted(path: Path) -> Fit:
         checkpoint = options.fits / names.take(path.resolve().name) / CHECKPOINT_FILE
-        shards.append(stack_shard(fit_capture(read_capture(path), options.fit, options.leave_out, checkpoint)))
-    held_out = write_stack_pool(options.out, shards)
+        return fit_capture(read_capture(path), options.fit, options.leave_out, checkpoint)
+
+    fits = map(fitted, track(paths, "fitting", console=console, transient=True))
+    held_out, training = divided(fits, len(paths))
+    write_stack_pool(options.out, held_out, training)
     console.print(
-        f"pool of {sum(len(shard.frames) for shard in shards)} crops in {options.out}; refine with: defocus_training "
-        f"train config/training/self.yaml --set init=released pool={options.out} held_out_shards={held_out}",
+        f"pool of {sum(len(shard.frames) for shard in held_out + training)} crops in {options.out}; refine with: "
+        "defocus_training train config/training/self.yaml --set init=released "
+        f"pool={options.out} held_out_shards={len(held_out)}",
         soft_wrap=True,
     )
     return EXIT_OK

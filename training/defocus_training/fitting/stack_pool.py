@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,10 @@ from ..data.pool import Shard, write_shard
 from .judge import Fit
 
 CROP_PX = 176
-_VALIDATION_EVERY = 4
+HELD_OUT_EVERY = 4
+"""Of so many stacks one is held out; of fewer, a strip of each."""
+LEAST_STRIP_PX, _STRIPS_PER_SIDE = 64, 3
+_Windows: TypeAlias = "list[tuple[slice, slice]]"
 _FARTHEST_PX, _FARTHEST_PERCENTILE = 0.5, 1.0  # where nothing tells how far infinity is
 _STD_PER_SCALE = np.float32(np.sqrt(2))  # of a Laplace distribution
 
@@ -52,16 +57,42 @@ def fitted_frames(fit: Fit) -> list[int]:
     return [index for index, frame in frames if index not in left_out and frame.repeat_of is None]
 
 
+def divided(fits: Iterable[Fit], count: int) -> tuple[list[Shard], list[Shard]]:
+    """Shards of `count` fits for validation, and for training, which sees no pixel of them.
+
+    Raises:
+        ConfigError: a fit is smaller than a crop, or than a crop beside a strip where strips are held out.
+    """
+    held_out: list[Shard] = []
+    training: list[Shard] = []
+    for index, fit in enumerate(fits):
+        if count < HELD_OUT_EVERY:
+            strip, rest = _strip_and_rest(fit)
+            held_out.append(_shard(fit, strip))
+            training.append(_shard(fit, rest))
+        else:
+            (training if (index + 1) % HELD_OUT_EVERY else held_out).append(stack_shard(fit))
+    return held_out, training
+
+
 def stack_shard(fit: Fit) -> Shard:
     """Overlapping square crops of the fitted frames with the fit's depth as the teacher's; no truth.
 
     Raises:
         ConfigError: the fit is smaller than a crop.
     """
+    height, width = fit.inverse_depth.shape
+    if min(height, width) < CROP_PX:
+        raise ConfigError(
+            f"{fit.stack.path}: expected at least {CROP_PX}x{CROP_PX} px at working size, got {width}x{height}"
+        )
+    return _shard(fit, _windows(range(height), range(width), CROP_PX))
+
+
+def _shard(fit: Fit, windows: _Windows) -> Shard:
     units, kept = pixel_units(fit), fitted_frames(fit)
     encoded = from_linear(np.clip(fit.frames[kept], 0, 1), "srgb")
     frames = np.rint(np.clip(encoded, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0, 3)
-    windows = _windows(fit)
     maps = (units.of(fit.inverse_depth), fit.scale * np.float32(units.gain_px_per_dpt) * _STD_PER_SCALE)
     teacher, deviation = (np.stack([values[at] for at in windows]).astype(np.float16) for values in maps)
     return Shard(
@@ -74,40 +105,43 @@ def stack_shard(fit: Fit) -> Shard:
     )
 
 
-def write_stack_pool(folder: Path, shards: list[Shard]) -> int:
-    """Write the shards of stacks as a pool: first one per stack for validation, then one per stack for training.
-
-    Returns how many are for validation (`held_out_shards` of the training configuration).
+def write_stack_pool(folder: Path, held_out: list[Shard], training: list[Shard]) -> None:
+    """Write a pool: first the shards for validation (`held_out_shards` of the training configuration).
 
     Raises:
         ConfigError: the folder holds a pool already, or cannot be written.
     """
     if any(folder.glob("shard-*.npz")):
         raise ConfigError(f"{folder}: expected a folder without shards, got one that holds a pool")
-    validation = [_stacks(shard, slice(None, None, _VALIDATION_EVERY)) for shard in shards]
-    training = [_stacks(shard, np.arange(len(shard.frames)) % _VALIDATION_EVERY > 0) for shard in shards]
     try:
-        for index, shard in enumerate(validation + training):
+        for index, shard in enumerate(held_out + training):
             write_shard(folder / f"shard-{index:06d}.npz", shard)
     except OSError as error:
         raise ConfigError(f"{folder}: expected a writable folder, got {error}") from error
-    return len(validation)
 
 
-def _windows(fit: Fit) -> list[tuple[slice, slice]]:
+def _strip_and_rest(fit: Fit) -> tuple[_Windows, _Windows]:
+    """Windows in a strip at the end of the picture's longer side, as wide as the strip, and crops of the rest."""
     height, width = fit.inverse_depth.shape
-    if min(height, width) < CROP_PX or (height, width) == (CROP_PX, CROP_PX):
+    longer = max(height, width)
+    strip = min(longer // _STRIPS_PER_SIDE, longer - CROP_PX, CROP_PX)
+    if min(height, width) < CROP_PX or strip < LEAST_STRIP_PX:
         raise ConfigError(
-            f"{fit.stack.path}: expected more than {CROP_PX}x{CROP_PX} px at working size, got {width}x{height}"
+            f"{fit.stack.path}: expected at least {CROP_PX + LEAST_STRIP_PX}x{CROP_PX} px at working size, as a strip "
+            f"of each picture is held out of fewer than {HELD_OUT_EVERY} stacks, got {width}x{height}"
         )
-    tops, lefts = (_starts(size) for size in (height, width))
-    return [(slice(top, top + CROP_PX), slice(left, left + CROP_PX)) for top in tops for left in lefts]
+    if width >= height:
+        rows, kept, left_out = range(height), range(width - strip), range(width - strip, width)
+        return _windows(rows, left_out, strip), _windows(rows, kept, CROP_PX)
+    columns, kept, left_out = range(width), range(height - strip), range(height - strip, height)
+    return _windows(left_out, columns, strip), _windows(kept, columns, CROP_PX)
 
 
-def _starts(size: int) -> list[int]:
-    count = int(np.ceil((size - CROP_PX) / (CROP_PX / 2))) + 1
-    return [int(start) for start in np.linspace(0, size - CROP_PX, count)]
+def _windows(rows: range, columns: range, side_px: int) -> _Windows:
+    tops, lefts = (_starts(places, side_px) for places in (rows, columns))
+    return [(slice(top, top + side_px), slice(left, left + side_px)) for top in tops for left in lefts]
 
 
-def _stacks(shard: Shard, chosen: slice | np.ndarray) -> Shard:
-    return Shard(**{name: values[chosen] for name, values in vars(shard).items()})
+def _starts(places: range, side_px: int) -> list[int]:
+    count = int(np.ceil((len(places) - side_px) / (side_px / 2))) + 1
+    return [int(start) for start in np.linspace(places.start, places.stop - side_px, count)]
