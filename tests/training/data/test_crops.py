@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from defocus_training.data.augment import AugmentOptions, camera_effects, demosaiced, motion_blur, tone_curve
-from defocus_training.data.crops import CropOptions, PairStream, draw_pair, usable_frames
+from defocus_training.data.crops import CropOptions, PairStream, draw_pair, outside_frames, usable_frames
 from defocus_training.data.pool import read_shard, shard_paths
 from defocus_training.data.sources import PoolSource
 
@@ -117,3 +117,19 @@ def test_frames_that_sdnet_cannot_express_are_not_shown(pool_folder: Path) -> No
     assert usable_frames(far_off, 0) == [0, 1]
     shown = [draw_pair(np.random.default_rng(seed), near, "self", CROPS, PLAIN) for seed in range(20)]
     assert max(float(pair.focus_px.max()) for pair in shown) < 60
+
+
+def test_sweeps_that_end_inside_the_scene_have_no_frames_outside_it(pool_folder: Path) -> None:
+    """First and last frame, by more than single wrong pixels of the teacher; those of procedural stacks are outside."""
+    shard = read_shard(shard_paths(pool_folder)[0])
+    first_and_last = np.isin(np.arange(shard.focus_px.shape[1]), (0, shard.focus_px.shape[1] - 1))
+    stacks, last = range(len(shard.focus_px)), float(shard.focus_px[0, -1])
+    assert all(np.array_equal(outside_frames(shard, stack), first_and_last) for stack in stacks)
+    for beyond, width, expected in ((2.0, 32, (1, 0)), (2.0, 5, (1, 1)), (0.5, 64, (1, 1))):
+        taught = shard.teacher_px.copy()
+        taught[0, :width, :width] = last - beyond
+        found = outside_frames(dataclasses.replace(shard, teacher_px=taught), 0)
+        assert (found[0], found[-1]) == expected and not found[1:-1].any()
+    near = np.full_like(shard.teacher_px, shard.focus_px.max() + 2)
+    found = outside_frames(dataclasses.replace(shard, teacher_px=near), 0)
+    assert (found[0], found[-1]) == (0, 1)

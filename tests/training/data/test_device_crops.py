@@ -109,6 +109,27 @@ def test_frames_are_chosen_by_the_rules_of_the_cpu_path(pool_folder: Path) -> No
     assert set(windows.stack.tolist()) == set(range(bank.count))
 
 
+def test_both_paths_agree_on_which_frames_are_focused_outside_the_scene(pool_folder: Path, tmp_path: Path) -> None:
+    """Of stacks whose far half lies beyond the last focus in the second one only."""
+    for path in shard_paths(pool_folder):
+        shard = read_shard(path)
+        taught = shard.teacher_px.copy()
+        taught[1, :, ::2] = shard.focus_px[1, -1] - 3
+        write_shard(tmp_path / path.name, dataclasses.replace(shard, teacher_px=taught))
+    shard, count = first_training_shard(tmp_path), shard.focus_px.shape[1]
+    pairs, seen = DevicePairs(bank_of(tmp_path), CROPS, PLAIN, 0), []
+    for stack in (0, 1):
+        for frame in range(count):
+            chosen = [frame, count - 1 - frame]
+            crop = Crop(shard, stack, chosen, (slice(0, 32), slice(0, 32)), 1.0, Turn(0, False), 32)
+            expected = pair_of(np.random.default_rng(0), crop, "self", CROPS, PLAIN).outside
+            windows = twin_windows(32, 32, (0, 0), 0, False, shard.frames.shape[2])
+            placed = dataclasses.replace(windows, stack=torch.tensor([stack]), frames=torch.tensor([chosen]))
+            assert torch.equal(pairs.pairs_of(placed).outside[0], expected)
+            seen.append(expected.tolist())
+    assert seen[0] == [1, 1] and seen[count] == [1, 0]
+
+
 def test_both_paths_tell_the_networks_true_bounds_of_the_nearest_depth(pool_folder: Path) -> None:
     """Of three kinds in their shares: the nearest focus, the teacher's nearest depth with some slack, or nothing."""
     crops = dataclasses.replace(CROPS, rig_share=0.4, bound_share=0.4)

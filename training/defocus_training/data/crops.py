@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,6 +25,8 @@ Supervision = Literal["self", "truth"]
 STRIDE = 4
 BLUR_SHARE = 0.95
 """Of a frame's pixels, whose |CoC| SDNet must be able to express."""
+OTHER_SIDE_PX, OTHER_SIDE_SHARE = 1.0, 0.02
+"""Blur with the other sign, and the share of pixels with more of it, up to which a frame's blur has one sign."""
 NEAREST_QUANTILE = 0.998
 BOUND_SLACK = (1.0, 1.3)
 """What is told over what is there."""
@@ -35,10 +38,11 @@ class Pair(NamedTuple):
     """Two frames of one stack through one crop; leading axis 2 (frames), before it the batch's.
 
     `image` 0..1, `focus_px` φ, `target_px` u = G/d at stride 4, `target_scale_px` the Laplace
-    scale of its error, `weight` 0..1 of the target, `outside` 1 where the
-    frame is focused nearer or farther than the whole scene (its blur has one sign), else 0; `standing` 1 where
-    things stand on tables or floors, so that their layout shows the sign of blur, else 0; `nearest_px` ν, what the
-    networks are told of the largest u there can be; `motion_px` by how much each frame is blurred by motion.
+    scale of its error, `weight` 0..1 of the target, `outside` 1 where the frame is the stack's first and focused
+    nearer, or its last and focused farther, than the whole scene (its blur has one sign, which the other frame's
+    focus tells), else 0; `standing` 1 where things stand on tables or floors, so that their layout shows the sign of
+    blur, else 0; `nearest_px` ν, what the networks are told of the largest u there can be; `motion_px` by how much
+    each frame is blurred by motion.
     """
 
     image: Float[Tensor, "*b 2 3 h w"]
@@ -154,14 +158,13 @@ def pair_of(rng: Rng, crop: Crop, supervision: Supervision, crops: CropOptions, 
     target, deviation = _targets(crop, supervision)
     tone = tone_curve(rng, augment)
     taken = [_photograph(rng, crop, frame, tone, augment) for frame in crop.frames]
-    last = crop.shard.focus_px.shape[1] - 1
     return Pair(
         torch.from_numpy(np.stack([each.picture for each in taken]).transpose(0, 3, 1, 2).copy()),
         torch.from_numpy((crop.shard.focus_px[crop.stack, crop.frames] * crop.ratio).astype(np.float32)),
         _cells(crop.place(target) * np.float32(crop.ratio)),
         _cells(crop.place(deviation) * np.float32(crop.ratio / math.sqrt(2))),
         _cells(crop.place(crops.trust(deviation).astype(np.float32))),
-        torch.tensor([float(frame in (0, last)) for frame in crop.frames]),
+        torch.from_numpy(outside_frames(crop.shard, crop.stack)[crop.frames].astype(np.float32)),
         torch.tensor(float(crop.shard.standing[crop.stack])),
         torch.tensor(_told_nearest_px(rng, crop, crops) * crop.ratio, dtype=torch.float32),
         torch.tensor([each.motion_px for each in taken]),
@@ -199,6 +202,18 @@ def usable_frames(shard: Shard, stack: int) -> list[int]:
     blur = np.quantile(np.abs(shard.focus_px[stack][:, None] - u), BLUR_SHARE, axis=1)
     limit = max(LARGEST_COC_PX, float(np.sort(blur)[1]))
     return [int(frame) for frame in np.flatnonzero(blur <= limit)]
+
+
+def outside_frames(shard: Shard, stack: int) -> npt.NDArray[np.bool_]:
+    """(K,) of a stack: its first frame if that is focused nearer, and its last if farther, than the whole scene.
+
+    By the teacher's depth, but for a few wrong pixels. Sweeps of real cameras often begin or end inside the scene.
+    """
+    u, focus = shard.teacher_px[stack, ::4, ::4].astype(np.float32), shard.focus_px[stack]
+    outside = np.zeros(len(focus), np.bool_)
+    outside[0] = (u > focus[0] + OTHER_SIDE_PX).mean() <= OTHER_SIDE_SHARE
+    outside[-1] = (u < focus[-1] - OTHER_SIDE_PX).mean() <= OTHER_SIDE_SHARE
+    return outside
 
 
 def _choose_frames(rng: Rng, usable: list[int], crops: CropOptions) -> list[int]:

@@ -84,7 +84,6 @@ class DevicePairs:
         raw = bank.frames[stack[:, None], windows.frames].flatten(0, 1).float() / 255
         pictures = windows.of_frames(2).place(raw).unflatten(0, (count, 2))
         pictures = random_tones(pictures, self.augment, self.dice).flatten(0, 1)
-        last = bank.focus_px.shape[1] - 1
         taken, motion = camera_effects(pictures, self.augment, self.dice)
         target, deviation, weight = self._targets(windows)
         return Pair(
@@ -93,7 +92,7 @@ class DevicePairs:
             target * windows.ratio.view(-1, 1, 1, 1),
             deviation * (windows.ratio / math.sqrt(2)).view(-1, 1, 1, 1),
             weight,
-            ((windows.frames == 0) | (windows.frames == last)).float(),
+            bank.outside[stack[:, None], windows.frames].float(),
             bank.standing[stack].float(),
             self._told_nearest_px(stack) * windows.ratio,
             motion.view(count, 2),

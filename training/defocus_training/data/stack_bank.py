@@ -15,7 +15,7 @@ from torch import Tensor
 
 from defocus_depth.errors import ConfigError
 
-from .crops import Supervision, nearest_taught_px, usable_frames
+from .crops import Supervision, nearest_taught_px, outside_frames, usable_frames
 from .pool import Shard, read_shard, shard_paths, split_shards
 
 _Fields: TypeAlias = "dict[str, Tensor]"
@@ -39,6 +39,7 @@ class StackBank:
     truth_px: Float[Tensor, "s n n"]
     nearest_px: Float[Tensor, " s"]
     standing: Bool[Tensor, " s"]
+    outside: Bool[Tensor, "s k"]
     usable: Int64[Tensor, "s k"]
     usable_count: Int64[Tensor, " s"]
 
@@ -115,6 +116,7 @@ class StackBank:
             "deviation_px": torch.zeros_like(teacher) if exact else _copied(shard.teacher_deviation_px),
             "nearest_px": torch.tensor([nearest_taught_px(shard, stack) for stack in range(len(usable))]),
             "standing": _copied(shard.standing),
+            "outside": _copied(np.stack([outside_frames(shard, stack) for stack in range(len(usable))])),
             "usable": usable,
             "usable_count": counts,
         }
