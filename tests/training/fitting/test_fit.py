@@ -133,6 +133,20 @@ def test_without_distances_the_gain_is_found_and_depth_is_relative(
     assert relative > max(0.7, metric - 0.05)
 
 
+def test_the_sweep_s_ends_keep_their_coordinates_though_it_ends_with_its_first_frame(rendered, tmp_path: Path) -> None:
+    images, depth_m = rendered
+    frames = relative_frames()
+    told = np.array([frame.focus_coordinate for frame in frames])
+    again = replace(frames[0], file="again.png", focus_coordinate=float(told[0]) - 0.01, repeat_of=0)
+    stack = write_cropped(
+        tmp_path / "repeated", [*images, images[0]], depth_m, frames=(*frames, again), metric=False, lens=None
+    )
+    focus = fit_capture(read_capture(stack.path), QUICK).focus_dpt
+    np.testing.assert_allclose(focus[[0, 4]], told[[0, 4]], rtol=1e-6)
+    assert focus[5] == focus[0]
+    assert (np.abs(focus[1:4] - told[1:4]) > 1e-4).all()
+
+
 def test_psnr_is_that_of_encoded_values() -> None:
     encoded = np.full((8, 8, 3), 0.5)
     off = np.where(np.arange(8)[:, None, None] < 4, 0.6, 0.5) + 0 * encoded

@@ -27,7 +27,7 @@ class Capture:
     Attributes:
         frames: linear radiance per unit of exposure, float32 (F, H, W, 3), each in its own pixels.
         saturated: radiance at and above which a frame's pixel only says "at least", (F,).
-        focus_dpt: focus (F,); the focus coordinate where the stack is not metric.
+        focus_dpt: focus (F,); the focus coordinate where the stack is not metric, a repetition's that of its original.
         gain_px_per_dpt: blur gain (F,) for these pixels; None where the stack is not metric.
         reduction: these pixels are this many of the camera's wide and high.
     """
@@ -85,8 +85,8 @@ def _relative_exposure(stack: FocalStack) -> FloatVector:
 
 def _optics(stack: FocalStack) -> tuple[FloatVector, FloatVector | None]:
     if not stack.metric:
-        coordinates = [np.nan if f.focus_coordinate is None else f.focus_coordinate for f in stack.frames]
-        return np.array(coordinates, np.float64), None
+        originals = [frame if frame.repeat_of is None else stack.frames[frame.repeat_of] for frame in stack.frames]
+        return np.array([frame.focus_coordinate for frame in originals], np.float64), None
     if stack.lens is None:
         raise StackError(f"{stack.path}: lens: expected one, as the stack's focus distances are metric; got none")
     focus = focus_distances_dpt([frame.focus_distance_m for frame in stack.frames], stack.lens)

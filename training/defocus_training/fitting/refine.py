@@ -134,20 +134,24 @@ class Refiner:
 
 
 class _FocusParameters:
-    """Gain (one factor) and focus of the frames between the first and the last, which fix the coordinate's gauge."""
+    """Gain (one factor) and the foci between the nearest and the farthest, which fix the coordinate's gauge.
+
+    Frames of one focus keep one: a sweep's repetition of its first frame tells nothing of another.
+    """
 
     def __init__(self, blur: Blur, known: bool) -> None:
         self._blur, self._known = blur, known
         self._log_gain = torch.zeros(1, requires_grad=not known)
-        self._shift = torch.zeros(max(len(blur.focus_dpt) - 2, 0), requires_grad=not known)
-        self._spacing = float(blur.focus_dpt.diff().abs().mean())
+        foci, self._place = torch.unique(blur.focus_dpt, return_inverse=True)
+        self._shift = torch.zeros(max(len(foci) - 2, 0), requires_grad=not known)
+        self._spacing = float(foci.diff().mean())
         self.free = [self._log_gain, self._shift]
 
     def blur(self) -> Blur:
         """Gains and foci as they stand."""
         if self._known:
             return self._blur
-        shift = functional.pad(self._shift * self._spacing, (1, 1))
+        shift = functional.pad(self._shift * self._spacing, (1, 1))[self._place]
         return Blur(self._blur.gain_px_per_dpt * self._log_gain.exp(), self._blur.focus_dpt + shift)
 
 
