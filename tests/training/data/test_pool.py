@@ -42,6 +42,19 @@ def test_shards_round_trip(tmp_path: Path) -> None:
     assert isinstance(again.frames, np.memmap)  # two processes must not hold the pool twice
 
 
+def test_shards_that_cannot_be_read_or_written_are_refused_by_name(tmp_path: Path) -> None:
+    shard = make_shard([1], SMALL)
+    torn, older = tmp_path / "shard-000000.npz", tmp_path / "shard-000001.npz"
+    write_shard(torn, shard)
+    torn.write_bytes(torn.read_bytes()[:-400])
+    np.savez(older, **{name: value for name, value in vars(shard).items() if name != "standing"})
+    for path in (torn, older, tmp_path / "none.npz"):
+        with pytest.raises(ConfigError, match=f"{path.name}: expected a whole shard, made by this version"):
+            read_shard(path)
+    with pytest.raises(ConfigError, match="expected a writable file"):
+        write_shard(torn / "below" / "shard-000000.npz", shard)
+
+
 def test_same_seed_same_stack_other_seed_other_stack() -> None:
     first, again, other = (make_shard([seed], SMALL).frames for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)

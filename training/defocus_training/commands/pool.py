@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 from rich.progress import track
 
+from defocus_depth.errors import ConfigError
 from defocus_training.data.pool import Making, fill_pool, load_photos
 from defocus_training.data.procedural import ProceduralOptions
 from defocus_training.data.stack_engine import stack_engine
@@ -37,6 +38,11 @@ class Options:
 
 def run(options: Options) -> int:
     """Fill the pool, with a progress bar."""
+    for name in ("shards", "stacks_per_shard", "every"):
+        if (value := getattr(options, name)) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')}: expected ≥ 1, got {value}")
+    if options.first < 0:
+        raise ConfigError(f"--first: expected ≥ 0, got {options.first}")
     shards = range(options.first, options.first + options.shards * options.every, options.every)
     photos = load_photos(options.photos)
     making = Making(options.stacks_per_shard, stack_engine(options.device))

@@ -18,6 +18,11 @@ from defocus_training.fitting.options import FitOptions
 if TYPE_CHECKING:
     from defocus_training.fitting.judge import Fit
 
+REFINE = (
+    "defocus_training train config/training/self.yaml --set init=released pool={pool} out=runs/mine "
+    "held_out_shards={held_out} steps=400 warmup_steps=20 cooldown_steps=200 learning_rate=3e-4"
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -39,8 +44,9 @@ def run(options: Options) -> int:
     """Fit, crop, write."""
     from defocus_training.fitting.capture import read_capture
     from defocus_training.fitting.fit import fit_capture
-    from defocus_training.fitting.stack_pool import divided, write_stack_pool
+    from defocus_training.fitting.stack_pool import divided, require_no_pool, write_stack_pool
 
+    require_no_pool(options.out)  # fits take long
     names, console, paths = OutputNames(), Console(stderr=True), stack_paths(options.stacks)
 
     def fitted(path: Path) -> Fit:
@@ -52,8 +58,7 @@ def run(options: Options) -> int:
     write_stack_pool(options.out, held_out, training)
     console.print(
         f"pool of {sum(len(shard.frames) for shard in held_out + training)} crops in {options.out}; refine with: "
-        "defocus_training train config/training/self.yaml --set init=released "
-        f"pool={options.out} held_out_shards={len(held_out)}",
+        f"{REFINE.format(pool=options.out, held_out=len(held_out))}",
         soft_wrap=True,
     )
     return EXIT_OK

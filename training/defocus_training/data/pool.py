@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defocus_depth.atomic import replacing
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics import from_linear, to_linear
 
@@ -96,18 +97,30 @@ def make_shard(
 
 
 def write_shard(path: Path, shard: Shard) -> None:
-    """Write atomically, so that a reader never sees half a shard."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, **vars(shard))
-    partial.replace(path)
+    """Write atomically, so that a reader never sees half a shard.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, **vars(shard))
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a writable file, got {error}") from error
 
 
 def read_shard(path: Path) -> Shard:
-    """Inverse of `write_shard`; the arrays are mapped, not read, so that all processes share one pool in memory."""
-    with zipfile.ZipFile(path) as archive:
-        return Shard(**{name: _mapped(path, archive.getinfo(f"{name}.npy")) for name in Shard.__annotations__})
+    """Inverse of `write_shard`; the arrays are mapped, not read, so that all processes share one pool in memory.
+
+    Raises:
+        ConfigError: the file cannot be read, is damaged, or lacks what shards of this version hold.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return Shard(**{name: _mapped(path, archive.getinfo(f"{name}.npy")) for name in Shard.__annotations__})
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, struct.error) as error:
+        expected = "a whole shard, made by this version (delete it; the pool can be filled again)"
+        raise ConfigError(f"{path}: expected {expected}, got {error}") from error
 
 
 def shard_paths(folder: Path) -> list[Path]:

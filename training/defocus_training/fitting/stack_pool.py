@@ -111,13 +111,19 @@ def write_stack_pool(folder: Path, held_out: list[Shard], training: list[Shard])
     Raises:
         ConfigError: the folder holds a pool already, or cannot be written.
     """
+    require_no_pool(folder)
+    for index, shard in enumerate(held_out + training):
+        write_shard(folder / f"shard-{index:06d}.npz", shard)
+
+
+def require_no_pool(folder: Path) -> None:
+    """Refuse a folder that a new pool cannot have for itself.
+
+    Raises:
+        ConfigError: the folder holds a pool already.
+    """
     if any(folder.glob("shard-*.npz")):
         raise ConfigError(f"{folder}: expected a folder without shards, got one that holds a pool")
-    try:
-        for index, shard in enumerate(held_out + training):
-            write_shard(folder / f"shard-{index:06d}.npz", shard)
-    except OSError as error:
-        raise ConfigError(f"{folder}: expected a writable folder, got {error}") from error
 
 
 def _strip_and_rest(fit: Fit) -> tuple[_Windows, _Windows]:
