@@ -20,7 +20,7 @@ from .data.crops import Supervision
 from .networks import DefocusModel
 from .networks.unet import ConvBlock
 from .scale_calibration import calibrate, references
-from .train.checkpoints import save_weights
+from .train.checkpoints import save_weights, writable
 from .working_input import InputForm
 
 EXAMPLE_LENS = (7.8, 2.857, 2.857)
@@ -64,8 +64,10 @@ def export_model(
 
     Raises:
         ModelError: the ONNX exporter failed.
+        ConfigError: a file cannot be written.
     """
-    onnx_path.parent.mkdir(parents=True, exist_ok=True)
+    with writable(onnx_path):
+        onnx_path.parent.mkdir(parents=True, exist_ok=True)
     if weight_steps is not None:
         model = with_coarse_weights(_absorbed(model), weight_steps)
     folded = _folded(model)
@@ -76,7 +78,8 @@ def export_model(
     save_weights(onnx_path.with_suffix(".safetensors"), model, model.options, half=True)
     pt2 = onnx_path.with_suffix(".pt2")
     if exported_program:
-        torch.export.save(program, pt2)
+        with writable(pt2):
+            torch.export.save(program, pt2)
     form = InputForm()
     sidecar = Sidecar(
         sizes=form.sizes,
@@ -88,7 +91,8 @@ def export_model(
         pt2_sha256=file_sha256(pt2) if exported_program else None,
         max_coc_px=form.max_coc_px,
     )
-    sidecar.write(onnx_path.with_suffix(".json"))
+    with writable(onnx_path):
+        sidecar.write(onnx_path.with_suffix(".json"))
     return sidecar
 
 

@@ -41,6 +41,8 @@ def test_what_cannot_be_averaged_is_refused(
 ) -> None:
     assert average(*two, "--out", tmp_path / "o.safetensors", "--share", 1.5) == 2
     assert "--share: expected 0..1, got 1.5" in capsys.readouterr().err
+    assert average(*two, "--out", two[0] / "below.safetensors") == 2
+    assert "below.safetensors: expected a place that can be written" in capsys.readouterr().err
     wider = ModelOptions((8, 8, 8, 16), (8, 8, 8, 8))
     save_weights(two[1], DefocusModel(wider).eval(), wider)
     assert average(*two, "--out", tmp_path / "o.safetensors") == 2

@@ -56,6 +56,7 @@ def run(options: Options) -> int:
 
     if options.weight_steps is not None and options.weight_steps < 1:
         raise ConfigError(f"--weight-steps: expected at least 1, got {options.weight_steps}")
+    _check_out(options)
     model = _model(options)
     card = ModelCard(options.supervision, options.trained_on, _figures(options.metrics))
     sidecar = export_model(model, options.out, card, "pt2" in options.formats, options.weight_steps)
@@ -65,6 +66,16 @@ def run(options: Options) -> int:
     )
     write_json(options.json, sidecar.model_dump(mode="json"))
     return 0
+
+
+def _check_out(options: Options) -> None:
+    """Exported weights are rounded to fp16: they must not take the place of those they are made of."""
+    if options.out.suffix != ".onnx":
+        raise ConfigError(f"--out: expected a file name <name>.onnx, got {options.out}")
+    if options.out.with_suffix(".safetensors").resolve() == options.weights.resolve():
+        raise ConfigError(
+            f"--out: expected another name than that of the weights, {options.weights}, got {options.out}"
+        )
 
 
 def _model(options: Options) -> DefocusModel:

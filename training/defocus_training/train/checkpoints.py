@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as packed
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from defocus_depth.atomic import replacing
 from defocus_depth.errors import ConfigError, ModelError
 
 from ..networks import DefocusModel, ModelOptions
@@ -23,7 +27,10 @@ LAST, BEST = "last.ckpt", "best.safetensors"
 
 
 class AveragedModel(Generic[Model]):
-    """Exponential moving average of a model's weights; batch-norm statistics are taken as they are."""
+    """Exponential moving average of a model's weights and of its batch-norm statistics; counters are taken as they are.
+
+    The statistics are so those of the networks that are averaged, not of the average, and as smooth as its weights.
+    """
 
     def __init__(self, model: Model, decay: float) -> None:
         self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -41,12 +48,18 @@ class AveragedModel(Generic[Model]):
 
 
 def save_weights(path: Path, model: nn.Module, options: ModelOptions, half: bool = False) -> None:
-    """Weights as safetensors with the model's options in the header; `half`: fp16."""
+    """Weights as safetensors with the model's options in the header; `half`: fp16.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     tensors = {
         name: (value.half() if half and value.dtype.is_floating_point else value).contiguous()
         for name, value in model.state_dict().items()
     }
-    save_file(tensors, path, {"model": json.dumps(vars(options))})
+    content = packed(tensors, {"model": json.dumps(vars(options))})
+    with writable(path), replacing(path) as partial:  # safetensors' own files can be read by their owner alone
+        partial.write_bytes(content)
 
 
 def load_weights(path: Path) -> DefocusModel:
@@ -90,10 +103,15 @@ def average_weights(start: DefocusModel, end: DefocusModel, share: float, depthn
 
 
 def describe_run(folder: Path, config: TrainConfig) -> None:
-    """Write the resolved configuration and the git revision beside the checkpoints."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-    (folder / "revision.txt").write_text(git_revision() + "\n", encoding="utf-8")
+    """Write the resolved configuration and the git revision beside the checkpoints.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        (folder / "revision.txt").write_text(git_revision() + "\n", encoding="utf-8")
 
 
 def git_revision() -> str:
@@ -106,10 +124,27 @@ def git_revision() -> str:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """`torch.save` through a temporary file: an interrupted save leaves the last checkpoint whole."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    """`torch.save` through a temporary file: an interrupted save leaves the last checkpoint whole.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    with writable(path), replacing(path) as partial:
+        torch.save(state, partial)
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Names `path` where it cannot be written.
+
+    Raises:
+        ConfigError: the block raised an OSError, or what torch makes of one.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        said = str(error).splitlines()[0]  # torch adds its own stack
+        raise ConfigError(f"{path}: expected a place that can be written, got {said}") from error
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -24,7 +24,17 @@ from ..data.device_crops import DevicePairs
 from ..data.photometric import PhotometricPair, PhotometricPairs
 from ..data.stack_bank import StackBank
 from ..networks import DefocusModel
-from .checkpoints import BEST, LAST, AveragedModel, describe_run, load_state, load_weights, save_state, save_weights
+from .checkpoints import (
+    BEST,
+    LAST,
+    AveragedModel,
+    describe_run,
+    load_state,
+    load_weights,
+    save_state,
+    save_weights,
+    writable,
+)
 from .config import Renderer, TrainConfig, shard_source
 from .photometric_step import chosen_renderer, photometric_losses
 from .pictures import panel
@@ -138,7 +148,8 @@ class _Run:
     def _validate(self) -> None:
         self.figures = validate(self.average.model, self.batches, self.config)
         if self.fabric.is_global_zero:
-            with (self.config.out / VALIDATIONS).open("a", encoding="utf-8") as file:
+            path = self.config.out / VALIDATIONS
+            with writable(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": self.step, "time_s": round(time.time(), 1), **self.figures}) + "\n")
         self.fabric.log_dict({f"validation/{name}": value for name, value in self.figures.items()}, self.step)
         self._show()
