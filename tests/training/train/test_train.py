@@ -42,13 +42,18 @@ def tiny_config(pool: Path | None, out: Path, **changes: object) -> TrainConfig:
     return TrainConfig.model_validate(tree | changes)
 
 
+def refining(weights: Path, pool: Path, out: Path, **changes: object) -> TrainConfig:
+    """The same from weights, which say what model they are of."""
+    return tiny_config(pool, out, init=str(weights), model={}, **changes)
+
+
 def weights_of(out: Path) -> dict[str, torch.Tensor]:
     return load_state(out / LAST)["model"]
 
 
 def test_trains_validates_and_writes_what_others_need(pool_folder: Path, tmp_path: Path) -> None:
     config = tiny_config(pool_folder, tmp_path / "run")
-    figures = train(config)
+    figures = train(config).figures
     assert {"sdnet", "depthnet", "defocus", "coc_error_px", "abs_rel"} <= figures.keys()
     assert all(np.isfinite(value) for value in figures.values())
     assert load_weights(tmp_path / "run" / BEST).options == config.model
@@ -98,7 +103,7 @@ def test_poisoned_ground_truth_changes_no_bit_of_self_supervised_training(pool_f
     train(tiny_config(poisoned, tmp_path / "blind"))
     clean, blind = weights_of(tmp_path / "clean"), weights_of(tmp_path / "blind")
     assert all(torch.equal(clean[name], blind[name]) for name in clean)
-    with pytest.raises(RuntimeError, match="non-finite"):  # the poison works: the supervised twin does read it
+    with pytest.raises(ConfigError, match="sdnet nan, depthnet nan"):  # the poison works: the supervised twin reads it
         train(tiny_config(poisoned, tmp_path / "truth", supervision="truth"))
 
 
@@ -109,19 +114,42 @@ def test_crops_cut_on_the_device_train_resume_and_are_blind_to_ground_truth(pool
         write_shard(poisoned / path.name, dataclasses.replace(shard, truth_px=np.full_like(shard.truth_px, np.nan)))
     changes = {"crops_on": "device", "photometric_every": 2, "photometric_renderer": "reblur"}
     for name, pool in (("clean", pool_folder), ("blind", poisoned)):
-        figures = train(tiny_config(pool, tmp_path / name, **changes, steps=2))
+        figures = train(tiny_config(pool, tmp_path / name, **changes, steps=2)).figures
         assert all(np.isfinite(value) for value in figures.values())
         train(tiny_config(pool, tmp_path / name, **changes, steps=4))
         assert load_state(tmp_path / name / LAST)["step"] == 4
     clean, blind = weights_of(tmp_path / "clean"), weights_of(tmp_path / "blind")
     assert all(torch.equal(clean[name], blind[name]) for name in clean)
-    with pytest.raises(RuntimeError, match="non-finite"):
+    with pytest.raises(ConfigError, match="supervision truth: expected finite losses and gradients, got sdnet nan"):
         train(tiny_config(poisoned, tmp_path / "truth", **changes, supervision="truth"))
 
 
 def test_crops_on_the_device_need_a_pool(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="expected a pool with 'device'"):
         tiny_config(None, tmp_path, crops_on="device")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_torn_shard_is_told_in_one_line_wherever_it_is_read(pool_folder: Path, tmp_path: Path, workers: int) -> None:
+    pool = tmp_path / "pool"
+    shutil.copytree(pool_folder, pool)
+    for path in shard_paths(pool)[1:]:
+        path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ConfigError, match="^[^\n]*npz: expected a whole shard[^\n]*$"):
+        train(tiny_config(pool, tmp_path / "run", workers=workers))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_an_accelerator_that_is_not_there_is_refused(pool_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="accelerator cuda and 1 devices: expected what this machine has, got: "):
+        train(tiny_config(pool_folder, tmp_path / "run", accelerator="cuda"))
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_place_that_cannot_be_written_is_refused(pool_folder: Path, tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ConfigError, match=f"{out}: expected a place that can be written"):
+        train(tiny_config(pool_folder, tmp_path / out))
 
 
 @pytest.mark.timeout(100)
@@ -135,7 +163,7 @@ def test_data_workers_start_although_opencv_has_threads(pool_folder: Path, tmp_p
         "from defocus_training.train.loop import train\n"
         "cv2.setNumThreads(4)\n"
         "cv2.GaussianBlur(np.zeros((2000, 2000), np.float32), (0, 0), 5)  # starts OpenCV's pool of threads\n"
-        "assert train(load_config(Path(sys.argv[1])))\n"
+        "assert train(load_config(Path(sys.argv[1]))).figures\n"
     )
     subprocess.run([sys.executable, "-c", code, str(config)], check=True, timeout=90)
 
@@ -143,10 +171,7 @@ def test_data_workers_start_although_opencv_has_threads(pool_folder: Path, tmp_p
 def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -> None:
     train(tiny_config(pool_folder, tmp_path / "first"))
     start = load_weights(tmp_path / "first" / BEST)
-    config = tiny_config(
-        pool_folder, tmp_path / "second", steps=1, init=str(tmp_path / "first" / BEST), learning_rate=1e-12
-    )
-    train(config)
+    train(refining(tmp_path / "first" / BEST, pool_folder, tmp_path / "second", steps=1, learning_rate=1e-12))
     after = weights_of(tmp_path / "second")
     for name, value in start.named_parameters():
         torch.testing.assert_close(after[name], value.detach(), atol=1e-6, rtol=1e-5)
@@ -155,7 +180,7 @@ def test_training_starts_from_given_weights(pool_folder: Path, tmp_path: Path) -
 def test_depthnet_can_be_trained_alone(pool_folder: Path, tmp_path: Path) -> None:
     train(tiny_config(pool_folder, tmp_path / "first"))
     start = load_weights(tmp_path / "first" / BEST).state_dict()
-    train(tiny_config(pool_folder, tmp_path / "second", init=str(tmp_path / "first" / BEST), trained="depthnet"))
+    train(refining(tmp_path / "first" / BEST, pool_folder, tmp_path / "second", trained="depthnet"))
     after = weights_of(tmp_path / "second")
     kept = {name for name, value in start.items() if torch.equal(after[name], value)}
     assert {name for name in start if name.startswith("sdnet")} <= kept
@@ -173,7 +198,7 @@ def test_trains_on_stacks_made_on_the_fly(tmp_path: Path) -> None:
     }
     stream = {"procedural": procedural, "stacks": 3, "draws_per_stack": 8, "held_out_stacks": 2}
     config = tiny_config(None, tmp_path / "run", stream=stream, photometric_every=2)
-    assert np.isfinite(train(config)["abs_rel"])
+    assert np.isfinite(train(config).figures["abs_rel"])
     assert load_config(tmp_path / "run" / "config.yaml") == config and config.pool is None
 
 
@@ -195,11 +220,18 @@ def test_configuration_reads_overrides_and_names_the_bad_field(tmp_path: Path) -
         ("steps=0", "steps: .*greater than 0.*got 0"),
         ("stepz=1", "stepz: .*not permitted"),
         ("steps", "expected key=value"),
+        ("pool.x=3", "--set pool.x=3: expected a part of the configuration before the dot, got 'p'"),
+        ("crops_on=device pool=null", "c.yaml: crops_on: expected a pool with 'device', got pool null$"),
+        ("init=released model.sdnet_widths=[8,8,8,8]", "model: expected none beside init, .* got ModelOptions"),
     ):
         with pytest.raises(ConfigError, match=message):
-            load_config(file, [bad])
+            load_config(file, bad.split())
     with pytest.raises(ConfigError, match="expected a readable YAML"):
         load_config(tmp_path / "none.yaml")
+    for content, message in ((b"\x89PNG\xff", "expected a readable YAML"), (b"- a", "expected keys and values, got")):
+        file.write_bytes(content)
+        with pytest.raises(ConfigError, match=message):
+            load_config(file, ["steps=1"])
 
 
 def test_the_shipped_configurations_are_read_and_only_the_yardstick_sees_labels() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 
-from defocus_depth.commands.dispatch import write_json
-from defocus_training.train.config import load_config
+from defocus_depth.commands.dispatch import EXIT_OK, write_json
+from defocus_training.train.config import TrainConfig, load_config
+
+if TYPE_CHECKING:
+    from defocus_training.train.loop import Trained
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,16 @@ def run(options: Options) -> int:
     from defocus_training.train.loop import train
 
     config = load_config(options.config, options.overrides)
-    figures = train(config)
-    Console(stderr=True).print(
-        f"trained {config.steps} steps: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
-    )
-    write_json(options.json, figures)
-    return 0
+    trained = train(config)
+    if trained.reports:
+        Console(stderr=True).print(_told(config, trained), soft_wrap=True)
+        write_json(options.json, trained.figures)
+    return EXIT_OK
+
+
+def _told(config: TrainConfig, trained: Trained) -> str:
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in trained.figures.items())
+    if trained.new_steps:
+        return f"trained {trained.new_steps} steps, {trained.step} in all: {figures}"
+    done = f"{config.out} is at step {trained.step} already: to go on raise steps, to begin anew choose another out"
+    return f"{done}; its last validation: {figures}" if figures else done

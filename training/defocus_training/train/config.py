@@ -123,6 +123,12 @@ class TrainConfig(_Checked):
             raise ValueError("crops_on: expected a pool with 'device', got pool null")
         return self
 
+    @model_validator(mode="after")
+    def _weights_say_what_they_are_of(self) -> TrainConfig:
+        if self.init is not None and self.model != ModelOptions():
+            raise ValueError(f"model: expected none beside init, whose weights have their own, got {self.model}")
+        return self
+
 
 def shard_source(config: TrainConfig) -> ShardSource:
     """Where this run's stacks come from; every process and every stream of pairs has its own."""
@@ -137,20 +143,28 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{path}: expected keys and values, got {tree!r}")
         for override in overrides:
             _apply(tree, override)
         return TrainConfig.model_validate(tree)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a readable YAML file: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{path}: {field}: {first['msg']}, got {first['input']!r}") from error
+        raise ConfigError(f"{path}: {_problem(error)}") from error
 
 
 def dump_config(config: TrainConfig) -> str:
     """The resolved configuration as YAML that `load_config` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _problem(error: ValidationError) -> str:
+    """The first one, with its field; our own checks say by themselves what they got."""
+    first = error.errors()[0]
+    ours = first["type"] == "value_error"
+    said = first["msg"].removeprefix("Value error, ") if ours else f"{first['msg']}, got {first['input']!r}"
+    return ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), said])
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -160,4 +174,6 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     *parents, leaf = key.split(".")
     for parent in parents:
         tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override}: expected a part of the configuration before the dot, got {tree!r}")
     tree[leaf] = yaml.safe_load(value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import cv2
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from torch.utils.data import DataLoader
 
+from defocus_depth.errors import ConfigError
 from defocus_depth.inference.artifact import RELEASED_MODEL
 
 from ..data.crops import Pair, PairStream
@@ -38,7 +42,8 @@ from .checkpoints import (
 from .config import Renderer, TrainConfig, shard_source
 from .photometric_step import chosen_renderer, photometric_losses
 from .pictures import panel
-from .step import pair_losses, total_loss
+from .resuming import require_same_run, same_measure, settings_of
+from .step import not_finite, pair_losses, total_loss
 from .validation import validate, validation_batches
 
 PHOTOMETRIC_SEED = 77
@@ -48,20 +53,51 @@ SHOW_EVERY = 10
 RELEASED_WEIGHTS = RELEASED_MODEL.with_suffix(".safetensors")
 
 
-def train(config: TrainConfig) -> dict[str, float]:
-    """Train to the configured number of steps, resuming from `out/last.ckpt`; returns the last validation figures."""
+@dataclass(frozen=True)
+class Trained:
+    """Where a run stands after `train`.
+
+    Attributes:
+        step: steps done in all.
+        new_steps: of those, by this call; 0: there were enough already.
+        figures: of the last validation; empty after 0 new steps from a checkpoint of a version that kept none.
+        reports: whether this is the one of all processes that tells.
+    """
+
+    step: int
+    new_steps: int
+    figures: dict[str, float]
+    reports: bool
+
+
+def train(config: TrainConfig) -> Trained:
+    """Train to the configured number of steps, resuming from `out/last.ckpt`.
+
+    Raises:
+        ConfigError: the run in `out` is another one; a pool, checkpoint or place that cannot be read or written;
+            a loss that is not finite.
+        ModelError: `init` holds no weights.
+    """
     cv2.setNumThreads(1)  # its pool of threads does not survive the fork of the data workers: they would wait for ever
     fabric = _launch(config)
     run = _Run(fabric, config)
     run.resume()
+    begun = run.step
+    if begun < config.steps:
+        _advance_to_the_end(fabric, config, run)
+    return Trained(run.step, run.step - begun, run.figures, fabric.is_global_zero)
+
+
+def _advance_to_the_end(fabric: Fabric, config: TrainConfig, run: _Run) -> None:
     stream, run.photometric = _streams(fabric, config, run.step)
+    if fabric.is_global_zero:  # not before all is checked: a refused call leaves what tells of the run before
+        describe_run(config.out, config)
     with _progress(fabric) as progress:
         task = progress.add_task("training", total=config.steps, completed=run.step, figures="")
         while run.step < config.steps:
             run.advance(next(stream))
             if run.step % SHOW_EVERY == 0 or run.step == config.steps:
                 progress.update(task, completed=run.step, figures=run.summary())
-    return run.figures
 
 
 class _Run:
@@ -90,7 +126,7 @@ class _Run:
         self.renderer: Renderer = chosen_renderer(config, fabric.device)
         self.photometric: Iterator[PhotometricPair] = iter(())
         self.figures: dict[str, float] = {}
-        self.best = float("inf")
+        self.best = math.inf
         self.last_loss = torch.tensor(float("nan"))
 
     def advance(self, pair: Pair) -> None:
@@ -105,15 +141,27 @@ class _Run:
             self._keep_snapshot()
 
     def resume(self) -> None:
-        """Take up the last checkpoint, if there is one."""
+        """Take up the last checkpoint, if there is one.
+
+        Raises:
+            ConfigError: it cannot be read, or is of another run or of other networks.
+        """
         path = self.config.out / LAST
         if not path.exists():
             return
         state = load_state(path)
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best = state["step"], state["best"]
+        kept = state.get("config", {})
+        require_same_run(self.config, kept)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.model.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"{path}: expected networks as `model` or `init` say, got a checkpoint of others"
+            ) from error
+        self.step, self.figures = state["step"], state.get("figures", {})
+        self.best = state["best"] if same_measure(self.config, kept) else math.inf
 
     def summary(self) -> str:
         """One line for the progress bar."""
@@ -133,7 +181,12 @@ class _Run:
         loss = total_loss(terms, self.config.losses)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.config.gradient_clip)
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimiser, max_norm=self.config.gradient_clip, error_if_nonfinite=False
+        )
+        if norm is not None and not norm.isfinite():
+            where = f"step {self.step}, supervision {self.config.supervision}"
+            raise ConfigError(f"{where}: expected finite losses and gradients, got {not_finite(terms)}")
         self.optimiser.step()
         self.average.update(_bare(self.model), self.step)
         self.last_loss = loss.detach()
@@ -169,6 +222,7 @@ class _Run:
             return
         state: dict[str, Any] = {"model": _bare(self.model).state_dict(), "average": self.average.model.state_dict()}
         state.update(optimiser=self.optimiser.state_dict(), step=self.step, best=self.best)
+        state.update(figures=self.figures, config=settings_of(self.config))
         save_state(self.config.out / LAST, state)
 
 
@@ -186,34 +240,45 @@ def _start(config: TrainConfig) -> DefocusModel:
 
 
 def _launch(config: TrainConfig) -> Fabric:
-    logger = TensorBoardLogger(config.out, name="tensorboard", version="")
-    fabric = Fabric(
-        accelerator=config.accelerator,
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", config.devices)),  # torchrun has started them already
-        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", config.nodes)),
-        precision=config.precision,
-        loggers=logger,
-    )
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))  # torchrun has started them already
+    try:
+        fabric = Fabric(
+            accelerator=config.accelerator,
+            devices=devices,
+            num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", config.nodes)),
+            precision=config.precision,
+            loggers=TensorBoardLogger(config.out, name="tensorboard", version=""),
+        )
+    except (RuntimeError, MisconfigurationException) as error:
+        wanted = f"accelerator {config.accelerator} and {devices} devices"
+        raise ConfigError(f"{wanted}: expected what this machine has, got: {error}") from error
     fabric.launch()
     torch.backends.cudnn.benchmark = True  # crops have one size
     torch.set_float32_matmul_precision("high")
-    if fabric.is_global_zero:
-        describe_run(config.out, config)
     return fabric
 
 
 def _streams(fabric: Fabric, config: TrainConfig, step: int) -> tuple[Iterator[Pair], Iterator[PhotometricPair]]:
     """Batches of pairs and of photometric pairs from `step` on; every process has its own."""
-    seed = config.seed + 1000 * fabric.global_rank
+    seed = config.seed + 1000 * fabric.global_rank + 7 * step
     if config.crops_on == "device" or (config.crops_on == "auto" and config.pool and fabric.device.type == "cuda"):
-        return _device_streams(fabric.device, config, seed + 7 * step)
+        return _device_streams(fabric.device, config, seed)
     photometric = PhotometricPairs(shard_source(config), config.supervision, seed, config.crops, config.augment)
-    pairs = PairStream(shard_source(config), config.supervision, seed + 7 * step, config.crops, config.augment)
+    pairs = PairStream(shard_source(config), config.supervision, seed, config.crops, config.augment)
     loader = DataLoader(
         pairs, config.pairs_per_step, num_workers=config.workers, prefetch_factor=6 if config.workers else None
     )
     batches = photometric.batches(config.photometric_pairs, seed + PHOTOMETRIC_SEED)
-    return (fabric.to_device(pair) for pair in loader), batches
+    return (fabric.to_device(pair) for pair in _loaded(loader)), batches
+
+
+def _loaded(loader: DataLoader[Pair]) -> Iterator[Pair]:
+    """The loader's batches; what data processes refuse, without the traceback that torch puts before it."""
+    try:
+        yield from loader
+    except ConfigError as error:
+        said = str(error).splitlines()[-1]
+        raise ConfigError(said.removeprefix(f"{ConfigError.__module__}.{ConfigError.__name__}: ")) from error
 
 
 def _device_streams(

@@ -30,6 +30,12 @@ def total_loss(terms: dict[str, Float[Tensor, ""]], weights: LossWeights) -> Flo
     return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
 
 
+def not_finite(terms: dict[str, Float[Tensor, ""]]) -> str:
+    """The terms that are not finite, with their values; `gradients` where all are."""
+    broken = [f"{name} {float(term.detach()):g}" for name, term in terms.items() if not term.isfinite()]
+    return ", ".join(broken) or "gradients that are not"
+
+
 def _focus_map(pair: Pair) -> Float[Tensor, "b 2 1 1 1"]:
     return pair.focus_px[:, :, None, None, None]
 
