@@ -7,11 +7,14 @@ makes the targets doubtful (`step.motion_doubt_px`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+
+from .ranges import Share, Span
 
 Picture = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -28,23 +31,23 @@ class Photograph(NamedTuple):
 class AugmentOptions:
     """Ranges and probabilities of the augmentations. Pictures are sRGB-encoded 0..1."""
 
-    rescale: tuple[float, float] = (0.75, 1.3)
+    rescale: Span = (0.75, 1.3)
     """Range of the resampling ratio, log-uniform; blur targets scale with it."""
-    tone: float = 0.6
+    tone: Share = 0.6
     """Probability of changes of exposure, contrast, gamma and colour balance."""
-    motion_blur: float = 0.1
+    motion_blur: Share = 0.1
     """Probability of motion blur."""
-    motion_blur_px: float = 8.0
+    motion_blur_px: Annotated[float, Field(ge=0)] = 8.0
     """Longest motion blur, px."""
-    softness: float = 0.25
+    softness: Share = 0.25
     """Probability of a slight extra blur, or of sharpening, by the camera."""
-    noise: float = 0.85
+    noise: Share = 0.85
     """Probability of sensor noise."""
-    noise_deviation: tuple[float, float] = (0.001, 0.04)
+    noise_deviation: Span = (0.001, 0.04)
     """Range of the noise's deviation at mid-grey, log-uniform."""
-    demosaic: float = 0.12
+    demosaic: Share = 0.12
     """Probability of a Bayer mosaic and its interpolation."""
-    jpeg: float = 0.4
+    jpeg: Share = 0.4
     """Probability of JPEG compression, quality 35 to 95."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -19,6 +20,7 @@ from ..networks.model import UNKNOWN_NEAREST_PX
 from ..networks.sdnet import LARGEST_COC_PX
 from .augment import AugmentOptions, Photograph, camera_effects, tone_curve
 from .pool import TRAINING_SEED_BASE, Shard
+from .ranges import Share
 from .sources import ShardSource
 
 Supervision = Literal["self", "truth"]
@@ -65,25 +67,25 @@ class Pair(NamedTuple):
 class CropOptions:
     """How crops are drawn from stacks."""
 
-    size_px: int = 128
+    size_px: Annotated[int, Field(gt=0, multiple_of=32)] = 128
     """Width and height of a crop; a multiple of 32."""
-    near_share: float = 0.75
+    near_share: Share = 0.75
     """Probability that a pair's first frame is the one focused nearest: as a rule, nearer than the scene."""
-    far_share: float = 0.2
+    far_share: Share = 0.2
     """Probability that the second is the one focused farthest: as a rule, farther than the scene."""
     siamese: bool = True
     """False shows the same frame twice, through two cameras (an ablation): no second focus setting, no consistency."""
-    trusted_deviation_px: float = 0.7
+    trusted_deviation_px: Annotated[float, Field(gt=0)] = 0.7
     """Deviation at which a teacher's target counts half."""
-    upright_share: float = 0.7
+    upright_share: Share = 0.7
     """Probability that a crop stays upright (mirrored or not): floors are below, and nearer further down. The other
     crops are turned by quarters, for cameras that are mounted on their side or upside down."""
-    rig_share: float = 0.5
+    rig_share: Share = 0.5
     """Probability that the networks are told what the rig knows: nothing is nearer than the nearest focus (or, where
     that is not so, than the scene's nearest depth)."""
-    bound_share: float = 0.25
+    bound_share: Share = 0.25
     """Probability that they are told the nearest depth of the scene, or a little less; else they know nothing."""
-    least_weight: float = 0.08
+    least_weight: Share = 0.08
     """Weight of a target that the teacher is not sure of: it followed from the surroundings."""
 
     def trust(self, deviation_px: Deviation) -> Deviation:

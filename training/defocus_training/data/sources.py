@@ -12,6 +12,7 @@ import numpy as np
 
 from .pool import Shard, load_photos, make_shard, read_shard, split_shards
 from .procedural import ProceduralOptions
+from .ranges import Count
 from .stack_engine import stack_engine
 
 DRAWS_PER_LOOK = 2000
@@ -75,11 +76,11 @@ class StreamOptions:
     procedural: ProceduralOptions = ProceduralOptions()
     photos: Path | None = None
     """Folder of pictures to use as textures beside the generated ones."""
-    stacks: int = 48
+    stacks: Count = 48
     """Stacks kept by each data process; a new one replaces the oldest."""
-    draws_per_stack: int = 24
+    draws_per_stack: Count = 24
     """Crops drawn, from any of the stacks kept, for each stack that is made."""
-    held_out_stacks: int = 24
+    held_out_stacks: Count = 24
     """Stacks for validation, made at the start; always the same."""
 
 

@@ -93,7 +93,8 @@ class StackBank:
         if fields["frames"].shape[1:] != self.frames.shape[1:]:
             raise ConfigError(
                 f"{path}: expected stacks (frames, channels, height, width) {tuple(self.frames.shape[1:])} "
-                f"as in the pool's other shards, got {tuple(fields['frames'].shape[1:])}"
+                f"as in the pool's other shards, got {tuple(fields['frames'].shape[1:])}; "
+                "crops_on=workers takes such pools"
             )
         size = len(fields["focus_px"])
         places = (torch.arange(self._next, self._next + size) % self._capacity).to(self._device)
