@@ -75,10 +75,43 @@ def test_a_second_run_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(out / "wall" / "depth.npy"), first)
 
 
+def test_a_stack_that_cannot_be_fitted_keeps_no_other_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "c"):
+        write_wall(tmp_path / "stacks" / name)
+    (tmp_path / "stacks" / "a" / "1.png").write_bytes(b"no picture")
+    (tmp_path / "stacks" / "b" / "depth.npy").unlink()
+    assert run(tmp_path / "stacks", "--out", tmp_path / "fits", "--json", tmp_path / "all.json") == 2
+    said = capsys.readouterr()
+    assert f"not fitted: {tmp_path / 'stacks' / 'a'}: " in said.err and "1.png" in said.err
+    assert all(f" {name} " in said.out for name in "bc") and " a " not in said.out
+    told = json.loads((tmp_path / "all.json").read_text())
+    assert [(stack["name"], stack["truth"] is None) for stack in told["stacks"]] == [("b", True), ("c", False)]
+    assert (tmp_path / "fits" / "b" / "fit.json").exists()
+
+
+@pytest.mark.parametrize("change", ["reference_frame", "psf_kappa"])
+def test_another_lens_or_frame_of_reference_is_another_fit(tmp_path: Path, change: str) -> None:
+    stack, out = write_wall(tmp_path / "wall"), tmp_path / "fits"
+    assert run(stack, "--out", out, "--psf", "gaussian") == 0
+    with np.load(out / "wall" / "checkpoint.npz") as kept:
+        before = str(kept["key"])
+    told = json.loads((stack / "stack.json").read_text())
+    told.update({"reference_frame": 1} if change == "reference_frame" else {})
+    told["lens"].update({"psf_kappa": 0.3} if change == "psf_kappa" else {})
+    (stack / "stack.json").write_text(json.dumps(told))
+    assert run(stack, "--out", out, "--psf", "gaussian") == 0
+    with np.load(out / "wall" / "checkpoint.npz") as kept:
+        assert str(kept["key"]) != before
+
+
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stack = write_wall(tmp_path / "wall")
     assert run(stack, "--out", tmp_path / "fits", "--leave-out", 9) == 2
     assert capsys.readouterr().err.strip() == "defocus_training fit: leave-out: expected frame indices 0..2, got 9"
+    assert run(stack, "--out", tmp_path / "fits", "--working-width-px", 0) == 2
+    assert capsys.readouterr().err.strip() == "defocus_training fit: working-width-px: expected ≥ 1, got 0"
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty", "--out", tmp_path / "fits") == 2
     assert "expected focal stacks, got none in" in capsys.readouterr().err

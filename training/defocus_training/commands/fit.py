@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from rich.console import Console
@@ -15,12 +16,17 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
-from defocus_depth.commands.dispatch import EXIT_OK, write_json
-from defocus_depth.errors import ConfigError
+from defocus_depth.commands.dispatch import EXIT_BAD_INPUT, EXIT_OK, write_json
+from defocus_depth.errors import ConfigError, DefocusDepthError, ImageError, StackError
 from defocus_depth.evaluation.outputs import OutputNames
 from defocus_depth.stacks import find_stacks
+from defocus_depth.types import FocalStack
 from defocus_training.fitting.options import FitOptions
 
+if TYPE_CHECKING:
+    from defocus_training.fitting.outputs import FitMaps
+
+_LOG = logging.getLogger(__name__)
 FIGURES_FILE, CHECKPOINT_FILE = "fit.json", "checkpoint.npz"
 TRUTH_FIGURES = ("abs_rel", "delta1", "abs_rel_textured", "delta1_textured", "textured_fraction")
 
@@ -41,23 +47,34 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Fit every stack, write its files, print the table."""
-    console = Console(stderr=True)
-    entries = list(_fit_all(options, console))
+    """Fit every stack, write its files, print the table; stacks that cannot be fitted are told at the end."""
+    console = Console(stderr=True, markup=False, highlight=False)
+    entries, refused = _fit_all(options, console)
+    if not entries and len(refused) == 1:
+        raise refused[0][1]
     figures = {**summary(entries), "stacks": entries}
     write_json(options.json, figures)
     Console(markup=False, highlight=False).print(_table(figures))
     console.print(f"fits: {options.out}")
-    return EXIT_OK
+    for path, error in refused:
+        console.print(f"not fitted: {path}: {error}", soft_wrap=True)
+    return EXIT_BAD_INPUT if refused else EXIT_OK
 
 
-def _fit_all(options: Options, console: Console) -> Iterator[dict[str, Any]]:
+def _fit_all(options: Options, console: Console) -> tuple[list[dict[str, Any]], list[tuple[Path, DefocusDepthError]]]:
+    """Figures of the stacks that could be fitted, and why the others could not."""
     paths, names = stack_paths(options.stacks), OutputNames()
+    entries: list[dict[str, Any]] = []
+    refused: list[tuple[Path, DefocusDepthError]] = []
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("fitting", total=len(paths))
         for number, path in enumerate(paths):
             tick = partial(_show, progress, task, number)
-            yield _fit_one(options, path, options.out / names.take(path.resolve().name), tick)
+            try:
+                entries.append(_fit_one(options, path, options.out / names.take(path.resolve().name), tick))
+            except DefocusDepthError as error:
+                refused.append((path, error))
+    return entries, refused
 
 
 def _show(progress: Progress, task: TaskID, number: int, share: float) -> None:
@@ -79,7 +96,7 @@ def stack_paths(folders: Sequence[Path]) -> list[Path]:
 
 def _fit_one(options: Options, path: Path, folder: Path, tick: Callable[[float], None]) -> dict[str, Any]:
     from defocus_training.fitting.capture import read_capture
-    from defocus_training.fitting.figures import fit_figures, truth_figures
+    from defocus_training.fitting.figures import fit_figures
     from defocus_training.fitting.fit import fit_capture
     from defocus_training.fitting.outputs import full_size_maps, write_fit
 
@@ -91,10 +108,21 @@ def _fit_one(options: Options, path: Path, folder: Path, tick: Callable[[float],
     figures = {
         **fit_figures(fit),
         "cpu_seconds": round(time.process_time() - started, 1),
-        "truth": truth_figures(capture.stack, maps.depth, maps.all_in_focus),
+        "truth": _against_truth(capture.stack, maps),
     }
     write_json(folder / FIGURES_FILE, figures)
     return figures
+
+
+def _against_truth(stack: FocalStack, maps: FitMaps) -> dict[str, float] | None:
+    """Figures where there is truth. It is for the report alone: a fit does not fail for want of it."""
+    from defocus_training.fitting.figures import truth_figures
+
+    try:
+        return truth_figures(stack, maps.depth, maps.all_in_focus)
+    except (StackError, ImageError) as error:
+        _LOG.warning("no figures against truth: %s", error)
+        return None
 
 
 def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

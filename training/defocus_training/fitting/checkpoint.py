@@ -75,9 +75,10 @@ class Checkpoint:
 
 
 def fit_key(capture: Capture, *settings: object) -> str:
-    """Hash of everything that a fit depends on: pixels, optics and settings."""
+    """Hash of everything that a fit depends on: pixels, optics, the frame of reference and settings."""
     optics = (capture.focus_dpt.tolist(), None if capture.gain_px_per_dpt is None else capture.gain_px_per_dpt.tolist())
-    digest = hashlib.sha256(repr((optics, capture.stack.frames, settings)).encode())
+    told = (optics, capture.stack.frames, capture.stack.reference_frame, settings)
+    digest = hashlib.sha256(repr(told).encode())
     digest.update(np.ascontiguousarray(capture.frames).data)
     return digest.hexdigest()
 

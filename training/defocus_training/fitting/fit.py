@@ -35,7 +35,8 @@ def fit_capture(
         tick: called with the share of the work that is done, 0..1.
 
     Raises:
-        ConfigError: frames left out that there are not, or too few that stay; a file that is no checkpoint.
+        ConfigError: frames left out that there are not, or too few that stay; a working width of no pixel;
+            a file that is no checkpoint.
         StackError: a `to_reference` that cannot be inverted.
         BackendUnavailableError: gsplat without CUDA.
     """
@@ -65,10 +66,12 @@ def _fitted(
 ) -> tuple[Work, FitState]:
     """All stages that the checkpoint has not reached yet."""
     _check_left_out(full, left_out)
+    if options.working_width_px < 1:
+        raise ConfigError(f"working-width-px: expected ≥ 1, got {options.working_width_px}")
     capture = reduced(full, -(-full.frames.shape[2] // options.working_width_px))
     kept = np.setdiff1d(np.arange(len(capture.frames)), left_out)
-    file = Checkpoint(checkpoint, fit_key(capture, options, sorted(left_out)))
     work = Work(capture, options, kept, make_psf(options, full.stack))
+    file = Checkpoint(checkpoint, fit_key(capture, options, sorted(left_out), work.psf))
     state = file.load() or initial_state(capture)
     for number in range(state.done, len(STAGES)):
         state = STAGES[number](work, state, _part(tick, number))
