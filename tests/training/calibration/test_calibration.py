@@ -6,6 +6,7 @@ Focus must come out within 2 %, blur gain within 3 %.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("calibration")
     assert main("t", COMMANDS, [*ARGUMENTS, "--out", str(made / "lens.yaml"), "--json", str(made / "f.json")]) == 0
     return made
+
+
+@pytest.fixture(scope="module")
+def untold(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same stacks, which do not say at which distances they were taken."""
+    copied = tmp_path_factory.mktemp("untold") / "stacks"
+    shutil.copytree(folder / "lens_stacks", copied)
+    for file in copied.glob("*/stack.json"):
+        told = json.loads(file.read_text())
+        del told["source"]["target_distances_m"]
+        file.write_text(json.dumps(told))
+    return copied
 
 
 def true_focus_dpt(position: float) -> float:
@@ -126,15 +139,25 @@ def test_stacks_that_are_there_are_not_captured_again(folder: Path, tmp_path: Pa
         (["--out", "l.yaml", "--target-distances-m", "1"], "expected 2 or more distances or chart views, got 1"),
         (["--target-distances-m", "1"], "--out: expected the lens YAML to write"),
         (["--out", "l.yaml", "--chart-views", "3"], "expected a real camera"),
-        (["--out", "l.yaml", "--stacks", "{stacks}", "--target-distances-m", "1", "2"], "one for each of 3 stacks"),
-        (["--out", "l.yaml", "--stacks", "{stacks}", "--target-distances-m", "1", "1", "1"], "at least 0.15 dpt apart"),
-        (["--out", "l.yaml", "--stacks", "{stacks}", "--target-distances-m", "1", "0", "2"], "finite numbers > 0"),
+        (["--out", "l.yaml", "--stacks", "{untold}", "--target-distances-m", "1", "2"], "one for each of 3 stacks"),
+        (["--out", "l.yaml", "--stacks", "{untold}", "--target-distances-m", "1", "1", "1"], "at least 0.15 dpt apart"),
+        (
+            ["--out", "l.yaml", "--target-distances-m", "1", "0", "2"],
+            "--target-distances-m: expected finite numbers > 0",
+        ),
+        (["--out", "l.yaml", "--target-distances-m", "1", "inf"], "--target-distances-m: expected finite numbers > 0"),
+        (["--out", "{told}/lens.yaml", "--target-distances-m", "0.4", "0.8", "2.1"], "expected [0.4, 0.8, 2.0], as "),
+        (
+            ["--out", "{told}/lens.yaml", "--target-distances-m", "1", "2", "3", "4"],
+            "without distances, to take new ones",
+        ),
+        (["--out", "l.yaml", "--stacks", "{told}/none"], "none: expected a folder of focal stacks, got nothing"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused_in_one_line(
-    folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, untold: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ):
-    given = [argument.format(stacks=folder / "lens_stacks") for argument in arguments]
+    given = [argument.format(told=folder, untold=untold) for argument in arguments]
     assert main("t", COMMANDS, ["calibrate", *given]) == 2
     error = capsys.readouterr().err
     assert message in error and error.startswith("t calibrate: ") and error.count("\n") == 1

@@ -109,6 +109,13 @@ def test_a_disk_without_room_for_a_scene_is_refused_beforehand(
     assert not (tmp_path / ".unfinished").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_refused(make_session: Make, make_bench: Make, tmp_path: Path):
+    tmp_path.rmdir()
+    tmp_path.write_text("a file")
+    with pytest.raises(StackError, match="expected a folder that can be written, got"):
+        list(make_session(make_bench()))
+
+
 def test_intrinsics_are_scaled_or_refused(make_bench: Make, monkeypatch: pytest.MonkeyPatch):
     rig = make_bench().open()
     assert session_camera(rig, None)[1] == "camera"

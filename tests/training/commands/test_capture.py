@@ -14,7 +14,7 @@ from rich.console import Console
 from defocus_depth.commands.dispatch import main
 from defocus_depth.errors import ConfigError
 from defocus_depth.stacks import read_stack, validate_stack
-from defocus_training.capture import run
+from defocus_training.capture import run, session
 from defocus_training.capture.run import RunOptions
 from defocus_training.cli import COMMANDS
 
@@ -35,9 +35,27 @@ def test_scenes_are_captured_and_told_in_json(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(written.read_text())["stacks"] == []  # nothing was missing
 
 
+def test_every_scene_has_its_bag_as_soon_as_it_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "out"
+    arguments = ["capture", "--out", str(out), *SMALL]
+    assert main("t", COMMANDS, [*arguments, "--scenes", "1"]) == 0 and not list(out.glob("*.mcap"))
+    made: list[list[str]] = []  # before each scene
+    monkeypatch.setattr(
+        session, "check_disk_space", lambda out, recipe: made.append([bag.name for bag in sorted(out.glob("*.mcap"))])
+    )
+    assert main("t", COMMANDS, [*arguments, "--scenes", "3", "--bag"]) == 0
+    assert made == [["scene_000.mcap"], ["scene_000.mcap", "scene_001.mcap"]]
+    assert (out / "scene_002.mcap").exists()
+    (out / "scene_001.mcap").unlink()
+    kept = (out / "scene_000.mcap").stat().st_mtime_ns
+    assert main("t", COMMANDS, [*arguments, "--scenes", "3", "--bag"]) == 0
+    assert (out / "scene_001.mcap").exists() and (out / "scene_000.mcap").stat().st_mtime_ns == kept
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--frames-per-step", "0"], "frames per step: expected ≥ 1, got 0"),
         (["--scenes", "0"], "--scenes: expected ≥ 1, got 0"),
         (["--near-m", "0.4"], "expected a lens file with a focus_curve"),
         (["--lens", "none.yaml"], "none.yaml: expected a readable lens YAML"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from defocus_depth.errors import ConfigError
 from defocus_depth.optics.lens_file import LensFile
 from defocus_depth.types import Transfer
 
@@ -36,9 +37,11 @@ def make_recipe(rig: CaptureRig, request: CaptureRequest) -> SceneRecipe:
     """Where the rig's sweeps stop, and what the stacks will say.
 
     Raises:
-        ConfigError: distances that the lens does not reach, or intrinsics of another shape.
+        ConfigError: steps without a picture, distances that the lens does not reach, or intrinsics of another shape.
         DeviceError: the camera gives no picture.
     """
+    if request.step.frames_per_step < 1:
+        raise ConfigError(f"frames per step: expected ≥ 1, got {request.step.frames_per_step}")
     known = request.lens_file
     curve = known.focus_curve if known and known.focus_curve else rig.actuator.curve
     scale = FocusScale(rig.actuator.range, curve, known.lens if known else None)

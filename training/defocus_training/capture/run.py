@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,14 @@ class RunOptions:
         scenes: that the folder shall hold.
         pause_s: time before each scene; None: until Enter is pressed.
         tasks: what the person does before each scene; empty: move the robot.
+        on_stack: called with each new stack.
     """
 
     out: Path
     scenes: int
     pause_s: float | None = None
     tasks: tuple[str, ...] = ()
+    on_stack: Callable[[FocalStack], None] = lambda stack: None
 
     def task(self, number: int) -> str:
         """What the person does before scene `number`."""
@@ -66,6 +68,7 @@ def run_session(console: Console, rig: CaptureRig, recipe: SceneRecipe, options:
             flags = sorted({flag for frame in stack.frames for flag in frame.flags})
             said = f", flagged: {', '.join(flags)}" if flags else ""
             console.print(f"{stack.path}: {len(stack.frames)} frames{said}")
+            options.on_stack(stack)
     return stacks
 
 

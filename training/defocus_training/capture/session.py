@@ -70,9 +70,12 @@ def check_disk_space(out: Path, recipe: SceneRecipe) -> None:
     """Refuse to begin a scene that does not fit.
 
     Raises:
-        StackError: less room than a scene needs at most, while it is taken and once it is finished.
+        StackError: less room than a scene needs at most, while it is taken and once it is finished, or no folder.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(f"{out}: expected a folder that can be written, got {error}") from error
     sample_bytes = 2 if recipe.options.frames_per_step > 1 else 1
     frame_bytes = recipe.camera.width * recipe.camera.height * 3 * sample_bytes
     needed = 2 * len(recipe.steps) * frame_bytes + _SPARE_BYTES

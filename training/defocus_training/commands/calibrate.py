@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,15 +101,30 @@ def _check(options: Options) -> None:
         raise ConfigError("targets: expected 2 or more distances or chart views, got 1")
     if options.chart_views and options.driver == "simulated":
         raise ConfigError("--chart-views: expected a real camera; the simulated one has --target-distances-m")
+    if not all(0 < distance < inf for distance in options.target_distances_m):
+        raise ConfigError(f"--target-distances-m: expected finite numbers > 0, got {list(options.target_distances_m)}")
 
 
 def _stacks(options: Options, console: Console) -> list[FocalStack]:
     """The target's stacks, in the order of their distances; missing ones are captured."""
     folder = _folder(options)
     wanted = len(options.target_distances_m) or options.chart_views
+    if folder.is_dir():
+        _check_distances(options.target_distances_m, folder)
     if wanted and (not folder.is_dir() or len(find_stacks(folder)) < wanted):
         _capture(options, console, folder, wanted)
     return [read_stack(path) for path in find_stacks(folder)]
+
+
+def _check_distances(asked_m: Sequence[float], folder: Path) -> None:
+    """Stacks that were taken at other distances would calibrate another lens."""
+    for path in find_stacks(folder) if asked_m else ():
+        taken_m = read_stack(path).source.get(_DISTANCES) or list(asked_m)
+        if list(asked_m) != taken_m:
+            raise ConfigError(
+                f"--target-distances-m: expected {taken_m}, as {path} was taken, got {list(asked_m)}: to use these "
+                f"stacks give --stacks {folder} without distances, to take new ones choose another --out"
+            )
 
 
 def _folder(options: Options) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from tyro.conf import OmitArgPrefixes
 from defocus_depth.commands.dispatch import EXIT_OK, write_json
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics.lens_file import find_lens, read_lens
+from defocus_depth.stacks import read_stack
+from defocus_depth.stacks.schema import STACK_FILE
 from defocus_depth.types import FocalStack, Transfer
 
 from ..capture.bag import write_stack_bag
@@ -41,7 +44,8 @@ class Options(DeviceOptions):
     transfer: Transfer = "srgb"
     """Transfer function of the camera's values."""
     bag: bool = False
-    """Also write each stack as a rosbag, NAME.mcap beside its folder."""
+    """Also write each stack as a rosbag, NAME.mcap beside its folder, when it is finished; stacks that are already
+    there get theirs, too."""
     sweep: Annotated[SweepRequest, OmitArgPrefixes] = field(default_factory=SweepRequest)
     step: Annotated[StepOptions, OmitArgPrefixes] = field(default_factory=StepOptions)
     json: Path | None = None
@@ -53,13 +57,31 @@ def run(options: Options) -> int:
     if options.scenes < 1:
         raise ConfigError(f"--scenes: expected ≥ 1, got {options.scenes}")
     console = Console(stderr=True)
+    session = RunOptions(options.out, options.scenes, options.pause_s)
+    if options.bag:
+        _write_missing_bags(console, options.out)
+        session = replace(session, on_stack=partial(_write_bag, console))
     with ended_by_sigterm(), open_rig(options) as rig:
         recipe = make_recipe(rig, _request(options))
-        stacks = run_session(console, rig, recipe, RunOptions(options.out, options.scenes, options.pause_s))
-    for stack in stacks if options.bag else ():
-        write_stack_bag(stack.path.with_suffix(".mcap"), stack)
+        stacks = run_session(console, rig, recipe, session)
     write_json(options.json, {"stacks": [_summary(stack) for stack in stacks], "folder": str(options.out)})
     return EXIT_OK
+
+
+def _write_missing_bags(console: Console, folder: Path) -> None:
+    for file in sorted(folder.glob(f"*/{STACK_FILE}")):
+        if not _bag_path(file.parent).exists():
+            _write_bag(console, read_stack(file.parent))
+
+
+def _write_bag(console: Console, stack: FocalStack) -> None:
+    path = _bag_path(stack.path)
+    write_stack_bag(path, stack)
+    console.print(str(path))
+
+
+def _bag_path(stack: Path) -> Path:
+    return stack.with_suffix(".mcap")
 
 
 def _request(options: Options) -> CaptureRequest:
