@@ -37,11 +37,12 @@ def make_recipe(rig: CaptureRig, request: CaptureRequest) -> SceneRecipe:
     """Where the rig's sweeps stop, and what the stacks will say.
 
     Raises:
-        ConfigError: steps without a picture, distances that the lens does not reach, or intrinsics of another shape.
+        ConfigError: options out of their range, distances that the lens does not reach, or intrinsics of another shape.
         DeviceError: the camera gives no picture.
     """
-    if request.step.frames_per_step < 1:
-        raise ConfigError(f"frames per step: expected ≥ 1, got {request.step.frames_per_step}")
+    for name, least in (("frames_per_step", 1), ("motion_retries", 0)):
+        if (value := getattr(request.step, name)) < least:
+            raise ConfigError(f"{name}: expected ≥ {least}, got {value}")
     known = request.lens_file
     curve = known.focus_curve if known and known.focus_curve else rig.actuator.curve
     scale = FocusScale(rig.actuator.range, curve, known.lens if known else None)

@@ -57,7 +57,7 @@ def run(options: Options) -> int:
     Console(markup=False, highlight=False).print(_table(figures))
     console.print(f"fits: {options.out}")
     for path, error in refused:
-        console.print(f"not fitted: {path}: {error}", soft_wrap=True)
+        console.print(f"{path.name} not fitted: {error}", soft_wrap=True)
     return EXIT_BAD_INPUT if refused else EXIT_OK
 
 
