@@ -58,7 +58,11 @@ def test_what_an_older_checkpoint_did_not_keep_is_believed() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "same"),
-    [({"steps": 9, "gradient_clip": 3.0}, True), ({"crops": {"size_px": 96}}, False), ({"losses": {"sdnet": 2.0}}, False)],
+    [
+        ({"steps": 9, "gradient_clip": 3.0}, True),
+        ({"crops": {"size_px": 96}}, False),
+        ({"losses": {"sdnet": 2.0}}, False),
+    ],
 )
 def test_the_best_score_is_kept_where_it_means_the_same(
     pool_folder: Path, tmp_path: Path, changes: dict[str, Any], same: bool, monkeypatch: pytest.MonkeyPatch
