@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -241,6 +242,12 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(commands, tmp_path):
     assert process.stdout is not None and process.stdout.readline() == b"waiting\n"
     process.terminate()
     assert process.communicate(timeout=60)[1] == b"tool do: interrupted\n" and process.returncode == 130
+
+
+def test_the_handler_of_sigterm_is_put_back(commands):
+    before = signal.getsignal(signal.SIGTERM)
+    assert main("tool", commands, ["do"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_encoding_without_our_signs_costs_no_work(commands, tmp_path):

@@ -16,7 +16,8 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,15 +89,14 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
     import tyro
 
     _log_to_stderr()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started or half written goes
     try:
         module = importlib.import_module(command.module)
         options = tyro.cli(module.Options, prog=program, args=arguments, description=command.summary)
         for name in _FILES:
             if isinstance(path := getattr(options, name, None), Path):
                 check_place(path)
-        return module.run(options)
+        with _ended_by_sigterm():
+            return module.run(options)
     except DefocusDepthError as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -111,6 +111,19 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
         if isinstance(error.__context__, BrokenPipeError):
             return EXIT_BROKEN_PIPE
         return error.code if isinstance(error.code, int) else EXIT_BAD_INPUT
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: what was started or half written goes with it."""
+    if threading.current_thread() is not threading.main_thread():  # others may set no handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None: a handler that Python did not set
 
 
 def _nobody_reads() -> bool:

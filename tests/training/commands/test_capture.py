@@ -90,22 +90,6 @@ def test_people_are_asked_on_a_terminal_only(tmp_path: Path, monkeypatch: pytest
     assert asked == ["scene_001: move the robot, then press Enter: "]
 
 
-def test_sigterm_ends_as_ctrl_c_does_and_only_meanwhile():
-    code = (  # in a process of its own: other tests' libraries handle signals too
-        "import signal\n"
-        "from defocus_training.capture.run import ended_by_sigterm\n"
-        "before = signal.getsignal(signal.SIGTERM)\n"
-        "try:\n"
-        "    with ended_by_sigterm():\n"
-        "        signal.raise_signal(signal.SIGTERM)\n"
-        "except KeyboardInterrupt:\n"
-        "    assert signal.getsignal(signal.SIGTERM) is before\n"
-        "    print('interrupted')\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert ended.stdout.strip() == "interrupted"
-
-
 def test_capture_and_calibrate_load_no_torch():
     code = (
         "import sys, importlib\n"

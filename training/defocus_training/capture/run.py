@@ -1,12 +1,10 @@
-"""A capture session at a terminal: progress, questions, signals. What `capture` and `calibrate` have in common."""
+"""A capture session at a terminal: progress and questions. What `capture` and `calibrate` have in common."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,20 +68,6 @@ def run_session(console: Console, rig: CaptureRig, recipe: SceneRecipe, options:
             console.print(f"{stack.path}: {len(stack.frames)} frames{said}")
             options.on_stack(stack)
     return stacks
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that everything is restored."""
-
-    def interrupt(number: int, stack: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None: a handler that Python did not set
 
 
 def _ask(console: Console, options: RunOptions, number: int, name: str) -> None:

@@ -28,7 +28,7 @@ from ..capture.drivers.opening import open_rig
 from ..capture.drivers.options import DeviceOptions
 from ..capture.plan import SweepRequest
 from ..capture.recipe import CaptureRequest, make_recipe
-from ..capture.run import RunOptions, ended_by_sigterm, run_session
+from ..capture.run import RunOptions, run_session
 from ..capture.step import StepOptions
 
 _DISTANCES = "target_distances_m"
@@ -139,7 +139,7 @@ def _capture(options: Options, console: Console, folder: Path, wanted: int) -> N
         targets = ["show the chart, each time elsewhere: near to far, tilted, off the middle"] * wanted
     simulated = dataclasses.replace(options.simulated, targets_m=options.target_distances_m)
     known = read_lens(options.intrinsics) if options.intrinsics else None
-    with ended_by_sigterm(), open_rig(dataclasses.replace(options, simulated=simulated)) as rig:
+    with open_rig(dataclasses.replace(options, simulated=simulated)) as rig:
         source = {"driver": options.driver, _DISTANCES: list(options.target_distances_m)}
         lens_file = dataclasses.replace(known, focus_curve=None) if known else None
         request = CaptureRequest(

@@ -22,7 +22,7 @@ from ..capture.drivers.opening import open_rig
 from ..capture.drivers.options import DeviceOptions
 from ..capture.plan import SweepRequest
 from ..capture.recipe import CaptureRequest, make_recipe
-from ..capture.run import RunOptions, ended_by_sigterm, run_session
+from ..capture.run import RunOptions, run_session
 from ..capture.step import StepOptions
 
 
@@ -61,7 +61,7 @@ def run(options: Options) -> int:
     if options.bag:
         _write_missing_bags(console, options.out)
         session = replace(session, on_stack=partial(_write_bag, console))
-    with ended_by_sigterm(), open_rig(options) as rig:
+    with open_rig(options) as rig:
         recipe = make_recipe(rig, _request(options))
         stacks = run_session(console, rig, recipe, session)
     write_json(options.json, {"stacks": [_summary(stack) for stack in stacks], "folder": str(options.out)})
