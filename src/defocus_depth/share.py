@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from .checked_input import user_path
 from .errors import ConfigError
 
 _PACKAGE = "defocus_depth"
@@ -25,6 +26,22 @@ def share_path(*parts: str) -> Path:
             return path
     tried = ", ".join(map(str, _candidates()))
     raise ConfigError(f"share folder: expected {'/'.join(parts)} in one of {tried}, found it in none: reinstall")
+
+
+def named_or_path(text: str, what: str, *folder: str) -> Path:
+    """The file that a user means: a path, or the name of a YAML file in a folder that comes with the package (`robot`).
+
+    Raises:
+        ConfigError: no path, or no file of that name comes with the package: names those that do.
+    """
+    path = user_path(text)
+    if path.suffix or path.name != text:
+        return path
+    shipped = {file.stem: file for file in share_path(*folder).glob("*.yaml")}
+    if text not in shipped:
+        names = ", ".join(sorted(shipped))
+        raise ConfigError(f"{what}: expected one of {names}, or the path of a {what} YAML, got {text!r}")
+    return shipped[text]
 
 
 def _candidates() -> list[Path]:

@@ -13,7 +13,6 @@ from defocus_depth.commands.dispatch import Command, main  # noqa: E402
 from defocus_depth.inference.artifact import file_sha256  # noqa: E402
 from defocus_training.cli import COMMANDS as TRAINING  # noqa: E402
 
-CONFIG = Path(__file__).resolve().parents[2] / "config/training/self.yaml"
 BRIEF = (
     "steps=3", "pairs_per_step=2", "warmup_steps=1", "cooldown_steps=1", "photometric_every=2", "photometric_pairs=1",
     "validate_every=3", "checkpoint_every=3", "workers=0", "accelerator=cpu", "crops.size_px=96",
@@ -44,7 +43,7 @@ def test_a_users_own_stacks_become_the_model_that_the_node_publishes_with(
     said = call(TRAINING, "stack-pool", stacks, "--fits", fits, "--out", pool)
     held_out = said.split("held_out_shards=")[1].split()[0]
     call(
-        TRAINING, "train", CONFIG, "--set", "init=released", f"pool={pool}", f"out={run}",
+        TRAINING, "train", "refine", "--set", f"pool={pool}", f"out={run}",
         f"held_out_shards={held_out}", *BRIEF,
     )  # fmt: skip
     model = tmp_path / "mine.onnx"

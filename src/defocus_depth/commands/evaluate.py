@@ -63,6 +63,8 @@ def run(options: Options) -> int:
     report = Report(options.report) if options.report else None
     estimator = _estimator(options)
     predict = _network(options, estimator) if estimator else _baseline(options, samples)
+    if report:
+        predict(next(iter(samples)))  # the latencies that it shows are without what is loaded in the first run
     frames = evaluate_samples(samples, predict, options.min_confidence, report.add if report else None)
     progress = Console(stderr=True)
     judged = JudgedFrames(track(frames, "evaluating", total=len(samples), console=progress, transient=True))

@@ -18,9 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from ..atomic import replacing
-from ..checked_input import CHECKED, CameraFields, Positive, read_yaml, set_fields, user_path
+from ..checked_input import CHECKED, CameraFields, Positive, read_yaml, set_fields
 from ..errors import ConfigError, OpticsError
-from ..share import share_path
+from ..share import named_or_path
 from ..types import CameraIntrinsics, LensParameters
 from .focus_curve import FocusCurve
 from .lens import focus_dpt
@@ -84,14 +84,7 @@ def find_lens(name_or_path: str) -> Path:
     Raises:
         ConfigError: no path, or no lens of that name comes with the package: names those that do.
     """
-    path = user_path(name_or_path)
-    if path.suffix or path.name != name_or_path:
-        return path
-    shipped = {file.stem: file for file in share_path("config", "lenses").glob("*.yaml")}
-    if name_or_path not in shipped:
-        names = ", ".join(sorted(shipped))
-        raise ConfigError(f"lens: expected one of {names}, or the path of a lens YAML, got {name_or_path!r}")
-    return shipped[name_or_path]
+    return named_or_path(name_or_path, "lens", "config", "lenses")
 
 
 def read_lens(path: Path) -> LensFile:

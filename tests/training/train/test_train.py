@@ -18,7 +18,7 @@ from defocus_depth.errors import ConfigError, ModelError
 from defocus_training.data.pool import read_shard, shard_paths, write_shard
 from defocus_training.train import photometric_step
 from defocus_training.train.checkpoints import BEST, LAST, load_state, load_weights, save_weights
-from defocus_training.train.config import TrainConfig, dump_config, load_config
+from defocus_training.train.config import TrainConfig, dump_config, find_config, load_config
 from defocus_training.train.loop import VALIDATIONS, learning_rate, train
 from defocus_training.train.photometric_step import chosen_renderer
 
@@ -248,7 +248,14 @@ def test_configuration_reads_overrides_and_names_the_bad_field(tmp_path: Path) -
 def test_the_shipped_configurations_are_read_and_only_the_yardstick_sees_labels() -> None:
     folder = Path(__file__).resolve().parents[3] / "config/training"
     supervision = {path.stem: load_config(path).supervision for path in folder.glob("*.yaml")}
-    assert supervision == {"self": "self", "released": "self", "truth": "truth"}
+    assert supervision == {"self": "self", "released": "self", "refine": "self", "truth": "truth"}
+
+
+def test_a_configuration_goes_by_its_name_or_path(tmp_path: Path) -> None:
+    assert load_config(find_config("refine")).init == "released"
+    assert find_config(str(tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
+    with pytest.raises(ConfigError, match="expected one of refine, released, self, truth, or .* got 'x'"):
+        find_config("x")
 
 
 def test_unreadable_weights_and_checkpoints_are_refused_by_name(tmp_path: Path, pool_folder: Path) -> None:

@@ -18,10 +18,7 @@ from defocus_training.fitting.options import FitOptions
 if TYPE_CHECKING:
     from defocus_training.fitting.judge import Fit
 
-REFINE = (
-    "defocus_training train config/training/self.yaml --set init=released pool={pool} out=runs/mine "
-    "held_out_shards={held_out} steps=400 warmup_steps=20 cooldown_steps=200 learning_rate=3e-4"
-)
+REFINE = "defocus_training train refine --set pool={pool} held_out_shards={held_out}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 
 from defocus_depth.commands.dispatch import EXIT_OK, write_json
-from defocus_training.train.config import TrainConfig, load_config
+from defocus_training.train.config import TrainConfig, find_config, load_config
 
 if TYPE_CHECKING:
     from defocus_training.train.loop import Trained
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Options:
     """Train as a YAML file says; resumes from the checkpoint in its `out` folder."""
 
-    config: tyro.conf.Positional[Path]
-    """Configuration (see config/training/*.yaml)."""
+    config: tyro.conf.Positional[str]
+    """Configuration YAML, or the name of one in config/training: self (from scratch), refine (from the released model,
+    on your own stacks), released (how that was made)."""
     overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default=())
     """Values that override the file's, dotted keys: --set steps=2000 losses.defocus=0.2"""
     json: Path | None = None
@@ -32,7 +33,7 @@ def run(options: Options) -> int:
     """Train and report the last validation figures."""
     from defocus_training.train.loop import train
 
-    config = load_config(options.config, options.overrides)
+    config = load_config(find_config(options.config), options.overrides)
     trained = train(config)
     if trained.reports:
         Console(stderr=True).print(_told(config, trained), soft_wrap=True)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from defocus_depth.errors import ConfigError
+from defocus_depth.share import named_or_path
 
 from ..data.augment import AugmentOptions
 from ..data.crops import CropOptions, Supervision
@@ -133,6 +134,15 @@ class TrainConfig(_Checked):
 def shard_source(config: TrainConfig) -> ShardSource:
     """Where this run's stacks come from; every process and every stream of pairs has its own."""
     return PoolSource(config.pool, config.held_out_shards) if config.pool else StreamSource(config.stream)
+
+
+def find_config(name_or_path: str) -> Path:
+    """The file that a user means: a path, or the name of one in config/training (`refine`).
+
+    Raises:
+        ConfigError: no configuration of that name comes with the package: names those that do.
+    """
+    return named_or_path(name_or_path, "training configuration", "config", "training")
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
