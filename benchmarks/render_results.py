@@ -187,7 +187,7 @@ def _refine(figures: Mapping[str, Any]) -> str:
     columns = {
         "flat": "flat scene",
         "released": "released",
-        "steps_600": "600 steps",
+        "refined": "refined",
         "fit": "the fit",
         "interpolated": "neighbours",
     }

@@ -41,6 +41,10 @@ def test_where_a_file_can_be_written_is_known_before_and_nothing_is_made(tmp_pat
     check_place(tmp_path / "new" / "deep" / "figures.txt")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    for path, expected in ((tmp_path, "got a folder"), (tmp_path / "file" / "x", "place to write to, got .*file")):
+    for path, expected in (
+        (tmp_path, "got a folder"),
+        (tmp_path / "file" / "x", "place to write to, got .*file"),
+        (tmp_path / ("x" * 300) / "y", "place to write to, got .*name too long"),
+    ):
         with pytest.raises(ConfigError, match=expected):
             check_place(path)

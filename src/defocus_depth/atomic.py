@@ -17,8 +17,12 @@ def check_place(path: Path) -> None:
     Raises:
         ConfigError: it is a folder, or its folder is none or cannot be written to.
     """
-    existing = next(parent for parent in (*path.absolute().parents,) if parent.exists())
-    if path.is_dir():
+    try:
+        existing = next(parent for parent in path.absolute().parents if parent.exists())
+        taken = path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be searched
+        raise ConfigError(f"{path}: expected a place to write to, got {error}") from error
+    if taken:
         raise ConfigError(f"{path}: expected a file's name, got a folder")
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(f"{path}: expected a place to write to, got {existing}")

@@ -64,8 +64,8 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
         raise ConfigError(f"{path}: expected a readable {what}, got {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
-    except OverflowError as error:
-        raise ConfigError(f"{path}: expected numbers that a computer can hold, got a larger one: {error}") from error
+    except ArithmeticError as error:
+        raise ConfigError(f"{path}: expected numbers that can be computed with, got others: {error}") from error
     except ValidationError as error:
         raise ConfigError(field_problems(path, error)[0]) from error
 

@@ -110,14 +110,20 @@ def test_a_state_that_is_only_late_forgets_none() -> None:
     assert buffer.at(3 * 10**9) == LensState(2 * 10**9, 0.5)
 
 
-def test_states_that_are_recalled_forget_none_and_count_once() -> None:
+def test_states_that_are_recalled_forget_no_other_and_count_once() -> None:
     buffer = LensStateBuffer()
     buffer.add(LensState(90 * 10**9, 0.5))
     for state in (LensState(10**9, 1.0), LensState(90 * 10**9, 0.5)):
         buffer.recall(state)
     assert len(buffer) == 2
     assert buffer.at(95 * 10**9) == LensState(90 * 10**9, 0.5) and buffer.at(2 * 10**9) == LensState(10**9, 1.0)
-    for stamp in range(MEMORY):
-        buffer.add(LensState(100 * 10**9 + stamp, 2.0))
-    buffer.recall(LensState(0, 3.0))
-    assert len(buffer) == MEMORY and buffer.at(10**9) is None
+
+
+def test_states_of_another_clock_are_not_recalled_and_end_when_the_clock_jumps() -> None:
+    buffer = LensStateBuffer()
+    for stamp_s, focus_m in ((90, 0.4), (95, 0.4), (1, 2.0)):
+        buffer.recall(LensState(stamp_s * 10**9, focus_m))
+    assert buffer.at(96 * 10**9) == LensState(10**9, 2.0)
+    buffer.recall(LensState(50 * 10**9, 3.0))
+    buffer.add(LensState(2 * 10**9, 1.0))
+    assert buffer.at(96 * 10**9) == LensState(2 * 10**9, 1.0)

@@ -65,6 +65,14 @@ def test_numbers_that_yaml_1_1_takes_for_text(tmp_path: Path) -> None:
             "lens: {focal_length_m: 0.008, f_number: 1.4, pixel_pitch_m: 3.0e-6, image_width: 640}",
             r"lens.yaml: lens: expected fields out of .*image_width_px.*, got image_width$",
         ),
+        (
+            "lens: {blur_gain_px_per_dpt: 1}\ncamera: {width: 4, height: 3, fx: 1, fy: 1, cx: 1, cy: 1, skew: 3}",
+            r"camera.skew: .*not permitted, got 3",
+        ),
+        (
+            "lens: {focal_length_m: 1.0, f_number: 1.0e-200, pixel_pitch_m: 1.0e-200, blur_gain_px_per_dpt: 1}",
+            "expected numbers that can be computed with",
+        ),
         ("lens: {blur_gain_px_per_dpt: 1}\nnear_focus_m: 0.3", r"near_focus_m: .*not permitted, got 0.3"),
         (
             "lens: {focal_length_m: 0.008, f_number: 1.4, pixel_pitch_m: 6.0e-6, blur_gain_px_per_dpt: 60}",

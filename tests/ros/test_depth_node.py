@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, PointCloud2  # noqa: E402
 
 from defocus_depth.messages.layout import ENCODINGS  # noqa: E402
 from defocus_depth.ros.compatibility import UnsupportedEventTypeError  # noqa: E402
@@ -203,3 +204,14 @@ def test_a_crop_told_by_camera_info_keeps_the_blur_of_the_whole_image(bench, mak
     lens = bench.estimator.calls[0][1]
     assert lens.image_width_px is None
     assert lens.pixel_pitch_m == pytest.approx(6e-6 * 320 / 64)  # robot: 6 µm at 320 px; the whole image has 64
+
+
+def test_what_a_publisher_that_keeps_its_states_says_counts_once(bench, make_lens_state) -> None:
+    kept = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    lens = bench.tester.create_publisher(JointState, f"{bench.namespace}/lens_state", kept)
+    bench.spin_until(lambda: lens.get_subscription_count() == 2)
+    for focus_m in (-1.0, 0.5, 0.6):
+        lens.publish(make_lens_state(focus_m, stamp_ns=1000))
+    bench.spin_until(lambda: len(bench.node._session._lens_states) >= 2)
+    bench.spin_for(0.3)
+    assert len(bench.node._session._lens_states) == 2 and bench.counts["lens_state_refused"] == 1

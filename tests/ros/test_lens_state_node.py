@@ -22,7 +22,7 @@ from defocus_depth.errors import ConfigError  # noqa: E402
 from defocus_depth.messages.lens_state import LensState, lens_state_from  # noqa: E402
 from defocus_depth.optics.focus_curve import FocusCurve  # noqa: E402
 from defocus_depth.optics.lens_file import LensFile, write_lens  # noqa: E402
-from defocus_depth.ros.lens_state_node import LensStateNode, LensStateNodeParameters, TravelDetector  # noqa: E402
+from defocus_depth.ros.lens_state_node import LensStateNode, LensStateNodeParameters, MotorPosition, TravelDetector  # noqa: E402
 from defocus_depth.types import LensParameters  # noqa: E402
 
 LENS = LensParameters(8e-3, 1.4, 6e-6)
@@ -160,3 +160,12 @@ def test_states_have_the_stamp_of_the_motor_also_when_it_came_to_rest(bench: Ben
     moving, resting = bench.states
     assert (moving.stamp_ns, moving.travelling, resting.travelling) == (1000 * 10**9, True, False)
     assert 0.1e9 < resting.stamp_ns - moving.stamp_ns < 20e9
+
+
+def test_a_stamp_of_before_all_clocks_is_none(bench: Bench) -> None:
+    told = JointState(name=["focus"], position=[500.0], velocity=[0.0])
+    told.header.stamp.sec = -1
+    bench.motor.publish(told)
+    bench.wait(lambda: bench.states)
+    assert bench.states[0].stamp_ns > 0
+    assert MotorPosition(500.0, 5, 10**12).still_there_at(7).stamp_ns == 0

@@ -87,7 +87,8 @@ def test_frames_through_another_lens_are_not_fused(estimator) -> None:
             depth_m = pipeline.process(message_of(BRIGHTNESS, "mono8"), setting, parameters).depth_m
         return depth_m
 
-    stopped_down = dataclasses.replace(LENS, f_number=2.8)
+    stopped_down, reported = dataclasses.replace(LENS, f_number=2.8), dataclasses.replace(LENS, f_number=1.41)
+    assert not np.array_equal(last(reported, LENS), maps_of(estimator, BRIGHTNESS).depth_m)
     np.testing.assert_array_equal(last(stopped_down, LENS), maps_of(estimator, BRIGHTNESS).depth_m)
     assert not np.array_equal(last(LENS, LENS), last(stopped_down, LENS))
 

@@ -81,10 +81,11 @@ def _moves(name: str, speeds: dict[str, float]) -> bool:
 
 
 class LensStateBuffer:
-    """The latest `MEMORY` lens states, nearly in the order of their stamps; safe to use from different threads."""
+    """The latest lens states, nearly in the order of their stamps; safe to fill and ask from different threads."""
 
     def __init__(self) -> None:
-        self._states: deque[LensState] = deque(maxlen=MEMORY)
+        self._live: deque[LensState] = deque(maxlen=MEMORY)
+        self._earlier: deque[LensState] = deque(maxlen=MEMORY)
         self._lock = threading.Lock()
 
     def add(self, state: LensState) -> None:
@@ -94,27 +95,36 @@ class LensStateBuffer:
         simulation that was reset), and what is later by the clock of before is forgotten.
         """
         with self._lock:
-            if any(known.stamp_ns - state.stamp_ns > JUMP_NS for known in self._states):
-                kept = [known for known in self._states if known.stamp_ns <= state.stamp_ns]
-                self._states = deque(kept, maxlen=MEMORY)
-            self._states.append(state)
+            _forget_other_clock(self._live, state)
+            _forget_other_clock(self._earlier, state)
+            self._live.append(state)
 
     def recall(self, state: LensState) -> None:
-        """Remember a state that may have been told long before: it says nothing of the clock, and forgets no other."""
+        """Remember a state that was told before anybody listened; states are recalled in the order they were told."""
         with self._lock:
-            if len(self._states) < MEMORY and state not in reversed(self._states):
-                self._states.appendleft(state)
+            if state not in reversed(self._live):
+                _forget_other_clock(self._earlier, state)
+                self._earlier.append(state)
 
     def clear(self) -> None:
         """Forget all states."""
         with self._lock:
-            self._states.clear()
+            self._live.clear()
+            self._earlier.clear()
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._live) + len(self._earlier)
 
     def at(self, stamp_ns: int) -> LensState | None:
         """The newest state at or before a moment (of equal stamps the last received); None: all are later."""
         with self._lock:
-            earlier = [state for state in reversed(self._states) if state.stamp_ns <= stamp_ns]
-        return max(earlier, key=lambda state: state.stamp_ns, default=None)
+            known = (*reversed(self._live), *reversed(self._earlier))
+        return max((s for s in known if s.stamp_ns <= stamp_ns), key=lambda state: state.stamp_ns, default=None)
+
+
+def _forget_other_clock(states: deque[LensState], told: LensState) -> None:
+    """Drop what is later than a state told after it, where the clock jumped back between them."""
+    if any(state.stamp_ns - told.stamp_ns > JUMP_NS for state in states):
+        kept = [state for state in states if state.stamp_ns <= told.stamp_ns]
+        states.clear()
+        states.extend(kept)

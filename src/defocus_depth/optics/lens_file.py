@@ -44,11 +44,18 @@ class LensFile:
     calibration: dict[str, Any] = field(default_factory=dict)
 
 
+_STRICT = ConfigDict(**{**CHECKED, "extra": "forbid"})  # a misspelt key would leave a lens that seems right
+
+
+class _StrictCamera(CameraFields):
+    model_config = _STRICT
+
+
 class _LensFileFields(BaseModel):
-    model_config = ConfigDict(**{**CHECKED, "extra": "forbid"})  # a misspelt key would leave a lens that seems right
+    model_config = _STRICT
     lens: LensParameters
     near_focus_distance_m: Positive | None = None
-    camera: CameraFields | None = None
+    camera: _StrictCamera | None = None
     focus_curve: FocusCurve | None = None
     calibration: dict[str, Any] | None = None
 

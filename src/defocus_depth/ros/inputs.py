@@ -40,8 +40,8 @@ class Subscriptions:
         self._node = node
         # The executor takes ready messages in this order: the lens's state and the camera before the image they are of.
         self._subscriptions = [
-            self._subscribe_to_kept_lens_states(callbacks),
             self._create(JointState, topics.LENS_STATE.name, topics.LENS_STATE, callbacks.lens_state),
+            self._subscribe_to_kept_lens_states(callbacks),
             self._create(CameraInfo, topics.CAMERA_INFO_IN.name, topics.CAMERA_INFO_IN, callbacks.camera_info),
             self._subscribe_to_images(transport, callbacks),
         ]

@@ -93,7 +93,7 @@ class MotorPosition:
 
     def still_there_at(self, now_ns: int) -> MotorPosition:
         """The same position later, by the clock of its stamp: a bag's may be long past."""
-        return MotorPosition(self.value, self.stamp_ns + now_ns - self.arrived_ns, now_ns)
+        return MotorPosition(self.value, max(self.stamp_ns + now_ns - self.arrived_ns, 0), now_ns)
 
 
 class TravelDetector:
@@ -154,7 +154,7 @@ class LensStateNode(Node):
 
     def _arrived(self, value: float, said_ns: int) -> MotorPosition:
         """A position as of its message's stamp, or of now where that says nothing."""
-        return MotorPosition(value, said_ns or self._now_ns(), self._now_ns())
+        return MotorPosition(value, said_ns if said_ns > 0 else self._now_ns(), self._now_ns())
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -175,7 +175,7 @@ class DepthNodeParameters:
     fusion_window: int = parameter(
         1,
         "Frames of a static scene, each at another focus distance, that are fused into every estimate; 1: none. "
-        "Camera motion or any change that focus does not explain starts anew.",
+        "Camera motion, another lens or any change that focus does not explain starts anew.",
         minimum=1,
         maximum=32,
     )

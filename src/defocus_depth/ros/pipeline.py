@@ -13,11 +13,13 @@ from ..inference import EstimatorInfo
 from ..inference.fusion_window import FusionLimits, FusionWindow
 from ..messages.decode import DecodedImage
 from ..messages.lens_setting import LensSetting, lens_of_crop
+from ..optics import lens_constant_px_per_dpt
 from ..types import AUTO_TRANSFER, DepthEstimate, FloatArray, ImageArray, LensParameters, Transfer
 from .colors import depth_colors
 from .parameters import DepthNodeParameters
 
 MAX_MM = 65535
+OTHER_LENS = 0.05  # change of f²/(N·p) from which on what was seen before is not fused
 
 
 class DepthEstimator(Protocol):
@@ -138,7 +140,7 @@ class DepthPipeline:
         self._estimator = estimator
         self._decode = decode
         self._window = FusionWindow()
-        self._lens: LensParameters | None = None
+        self._lens_constant_px_per_dpt = 0.0
 
     def forget(self) -> None:
         """Fuse nothing of before with what comes."""
@@ -162,8 +164,12 @@ class DepthPipeline:
         decoded = self._decode(message)
         width_px = decoded.array.shape[1]
         lens = lens_of_crop(setting.lens, width_px, full_width_px(width_px))
-        if lens != self._lens:
-            self.forget()
-            self._lens = lens
+        self._notice_lens(lens_constant_px_per_dpt(lens, width_px))
         cropped = dataclasses.replace(setting, lens=lens)
         return FrameMaps(decoded, cropped, parameters, self._estimator, self._window)
+
+    def _notice_lens(self, constant_px_per_dpt: float) -> None:
+        """Lenses that report focal length or f-number may do so a little differently for every focus."""
+        if abs(constant_px_per_dpt - self._lens_constant_px_per_dpt) > OTHER_LENS * constant_px_per_dpt:
+            self.forget()
+            self._lens_constant_px_per_dpt = constant_px_per_dpt

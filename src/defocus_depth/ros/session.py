@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -15,7 +16,7 @@ from ..errors import DefocusDepthError
 from ..messages.camera_info import is_calibrated
 from ..messages.decode import decode_compressed, decode_image
 from ..messages.lens_setting import LensSetting, Skip, setting_at
-from ..messages.lens_state import LensState, LensStateBuffer, lens_state_from, stamp_ns
+from ..messages.lens_state import LensStateBuffer, lens_state_from, stamp_ns
 from ..optics.lens_file import LensFile
 from .camera import CameraTracker
 from .frame_statistics import FrameStatistics, PublishedFrame
@@ -75,8 +76,8 @@ class DepthSession:
         callbacks = InputCallbacks(
             self._on_image,
             self._camera_info_arrived,
-            lambda message: self._on_lens_state(message, self._lens_states.add),
-            lambda message: self._on_lens_state(message, self._lens_states.recall),
+            self._on_lens_state,
+            self._on_earlier_lens_state,
             self._on_lost,
         )
         self._inputs = Subscriptions(self._node, self.settings.parameters.image_transport, callbacks)
@@ -121,11 +122,15 @@ class DepthSession:
         if not is_calibrated(message):
             self._warn("camera_info", "camera_info: expected a calibrated camera, K is zeros: no point cloud")
 
-    def _on_lens_state(self, message: JointState, remember: Callable[[LensState], None]) -> None:
+    def _on_lens_state(self, message: JointState) -> None:
         try:
-            remember(lens_state_from(message))
+            self._lens_states.add(lens_state_from(message))
         except DefocusDepthError as error:
             self._refuse("lens_state_refused", str(error))
+
+    def _on_earlier_lens_state(self, message: JointState) -> None:
+        with suppress(DefocusDepthError):  # new ones come here too, and are refused above
+            self._lens_states.recall(lens_state_from(message))
 
     def _handle(self, arrival: Arrival) -> None:
         try:

@@ -215,7 +215,10 @@ def test_a_lens_state_topic_that_says_nothing_usable_is_no_focus(maker, make_req
         BagSamples(maker.write(tmp_path / "bag"), request)
 
 
-def test_images_without_stamps_are_matched_by_the_times_of_recording(maker, make_request, tmp_path) -> None:
+@pytest.mark.parametrize("broken", [False, True])
+def test_images_without_stamps_are_matched_by_the_times_of_recording(maker, make_request, tmp_path, broken) -> None:
+    if broken:
+        maker.add("/image", standard.IMAGE, START_NS - 1, b"\0\1\0\0")
     for index, level in enumerate(LEVELS):
         time_ns = START_NS + index * FRAME_NS
         maker.lens(0, 0.5 + index, time_ns=time_ns)

@@ -25,7 +25,7 @@ BEGUN = settings_of(tiny_config(POOL, OUT))
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pool": "other"}, "run: expected pool pool, with which the run there began, got pool other: choose"),
+        ({"pool": "other"}, "run: expected pool .*/pool, with which the run there began, got pool .*/other: choose"),
         ({"init": "released", "model": {}}, "expected init None, model.sdnet_widths .* got init released"),
         ({"supervision": "truth"}, "expected supervision self, .* got supervision truth"),
         ({"held_out_shards": 3}, "expected held_out_shards 1, .* got held_out_shards 3"),
@@ -110,3 +110,10 @@ def test_a_resumed_run_renders_other_pairs_than_it_began_with(
     for steps in (1, 2):
         train(tiny_config(pool_folder, tmp_path, steps=steps, photometric_every=1))
     assert len(seen) == 2 and not torch.equal(*seen)
+
+
+def test_folders_are_the_same_however_they_are_written() -> None:
+    written = {"pool": str(POOL.absolute()), "out": f"../{Path.cwd().name}/{OUT}"}
+    require_same_run(TrainConfig.model_validate(BEGUN | written), BEGUN)
+    with pytest.raises(ConfigError, match="expected pool "):
+        require_same_run(TrainConfig.model_validate(BEGUN | written | {"pool": "other"}), BEGUN)

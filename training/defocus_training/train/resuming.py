@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from defocus_depth.errors import ConfigError
@@ -19,8 +20,12 @@ MEASURE = (*DATA, "stream", "crops", "augment", "losses", "pairs_per_step")
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as a checkpoint keeps it: plain values."""
-    return config.model_dump(mode="json")
+    """The configuration as a checkpoint keeps it: plain values, and paths that are the same from everywhere."""
+    settings = config.model_dump(mode="json")
+    for name in ("out", "pool", "init"):
+        if isinstance(path := getattr(config, name), Path):
+            settings[name] = str(path.resolve())
+    return settings
 
 
 def require_same_run(config: TrainConfig, kept: Settings) -> None:

@@ -128,8 +128,9 @@ class _Scan:
 
     @property
     def is_stamped(self) -> bool:
-        """Drivers that stamp nothing give all images one stamp."""
-        return len(self.image_stamps) < 2 or len(set(self.image_stamps)) > 1
+        """Drivers that stamp nothing give all images one stamp; broken images have none."""
+        stamps = [stamp for stamp in self.image_stamps if stamp != NO_STAMP]
+        return len(stamps) < 2 or len(set(stamps)) > 1
 
     def truth_of(self, tolerance_ns: int) -> Stamps:
         """For each image the number of its ground truth, or `NONE`."""

@@ -131,7 +131,7 @@ class BagSamples:
         """What had to be done differently for this bag, in words."""
         said = [f"{number} lens states refused: {reason}" for reason, number in sorted(self._index.refused.items())]
         if not self._index.is_stamped:
-            said.append(f"all images are stamped {self._index.stamps_ns[0]} ns: the times of recording were compared")
+            said.append(f"all images are stamped {max(self._index.stamps_ns)} ns: the times of recording were compared")
         return said
 
     def _check_lens_states(self) -> None:
