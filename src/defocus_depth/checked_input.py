@@ -35,20 +35,6 @@ class CameraFields(BaseModel):
         return CameraIntrinsics(**{**self.model_dump(), "distortion": self.distortion or ()})
 
 
-def user_path(text: str) -> Path:
-    """A path as people write it, `~` and `~name` included.
-
-    Raises:
-        ConfigError: nobody's home folder, or no path at all.
-    """
-    if "\0" in text:
-        raise ConfigError(f"expected a path, got {text!r}: a null byte")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"expected a path, got {text!r}: {error}") from error
-
-
 def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     """The fields of a YAML file, checked.
 

@@ -1,4 +1,4 @@
-"""Where the files beside the code are: config/ and launch/, whichever way the package was installed."""
+"""Where files are: those that come with the package (config/, launch/), and those that users name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from .checked_input import user_path
 from .errors import ConfigError
 
 _PACKAGE = "defocus_depth"
@@ -26,6 +25,20 @@ def share_path(*parts: str) -> Path:
             return path
     tried = ", ".join(map(str, _candidates()))
     raise ConfigError(f"share folder: expected {'/'.join(parts)} in one of {tried}, found it in none: reinstall")
+
+
+def user_path(text: str) -> Path:
+    """A path as people write it, `~` and `~name` included.
+
+    Raises:
+        ConfigError: nobody's home folder, or no path at all.
+    """
+    if "\0" in text:
+        raise ConfigError(f"expected a path, got {text!r}: a null byte")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"expected a path, got {text!r}: {error}") from error
 
 
 def named_or_path(text: str, what: str, *folder: str) -> Path:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..checked_input import user_path
 from ..errors import ConfigError
 from ..inference import AUTO, BACKENDS, EstimatorConfig
 from ..inference.backends import Precision
+from ..share import user_path
 from ..types import AUTO_TRANSFER, TRANSFERS
 from .colors import COLORMAPS
 

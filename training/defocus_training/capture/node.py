@@ -12,12 +12,12 @@ from pathlib import Path
 from threading import Event
 from typing import get_args
 
-from defocus_depth.checked_input import user_path
 from defocus_depth.errors import ConfigError, DeviceError
 from defocus_depth.optics.lens_file import find_lens, read_lens
 from defocus_depth.ros.executable import run_node
 from defocus_depth.ros.job_node import JobContext, JobNode
 from defocus_depth.ros.parameters import parameter, parameter_specs
+from defocus_depth.share import user_path
 from defocus_depth.stacks.schema import STACK_FILE
 from defocus_depth.types import CameraIntrinsics, FocalStack
 
