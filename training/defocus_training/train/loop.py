@@ -165,7 +165,9 @@ class _Run:
 
     def summary(self) -> str:
         """One line for the progress bar."""
-        figures = " ".join(f"{name} {self.figures[name]:.3f}" for name in ("coc_error_px", "abs_rel") if self.figures)
+        figures = " ".join(
+            f"{name} {self.figures[name]:.3f}" for name in ("coc_error_px", "abs_rel") if name in self.figures
+        )
         return f"loss {float(self.last_loss):.3f} {figures}"
 
     def _optimise(self, pair: Pair) -> None:

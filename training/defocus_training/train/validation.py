@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..data.crops import Pair, draw_pair
 from ..networks import DefocusModel
@@ -35,24 +37,30 @@ def batched(pairs: Iterator[Pair], size: int) -> Iterator[Pair]:
 
 @torch.no_grad()
 def validate(model: DefocusModel, batches: list[Pair], config: TrainConfig) -> dict[str, float]:
-    """Mean loss terms, |CoC| error (px) and AbsRel over trusted pixels of frames focused nearer than the scene."""
+    """Mean loss terms, |CoC| error (px) and AbsRel over trusted pixels of frames focused nearer than the scene.
+
+    Where no frame is focused so, as in sweeps that begin inside their scenes, there are no errors.
+    """
     model.eval()
-    sums: dict[str, float] = {}
+    terms: dict[str, float] = {}
+    errors: dict[str, float] = {}
+    trusted = 0.0
     for pair in batches:
-        terms = {name: float(term) for name, term in pair_losses(model, pair, config.losses).items()}
-        terms.update(_errors(model, pair))
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + value / len(batches)
-    return sums
+        for name, term in pair_losses(model, pair, config.losses).items():
+            terms[name] = terms.get(name, 0.0) + float(term) / len(batches)
+        weight = pair.weight * pair.outside[:, 0, None, None, None]
+        for name, error in _errors(model, pair).items():
+            errors[name] = errors.get(name, 0.0) + float((weight * error).sum())
+        trusted += float(weight.sum())
+    return terms | ({name: error / trusted for name, error in errors.items()} if trusted else {})
 
 
-def _errors(model: DefocusModel, pair: Pair) -> dict[str, float]:
+def _errors(model: DefocusModel, pair: Pair) -> dict[str, Float[Tensor, "b 1 h w"]]:
+    """Of each pair's first frame, per cell."""
     defocus, inverse = model.estimate_px(pair.image[:, 0], pair.lens_px[:, 0])
-    weight = pair.weight * pair.outside[:, 0, None, None, None]
-    weight = weight / weight.sum().clamp_min(1e-6)
     coc = (pair.focus_px[:, 0, None, None, None] - pair.target_px).abs()
     return {
-        "coc_error_px": float((weight * (defocus.coc_px - coc).abs()).sum()),
-        "abs_rel": float((weight * (pair.target_px / inverse.u_px - 1).abs()).sum()),
-        "inverse_depth_error_px": float((weight * (pair.target_px - inverse.u_px).abs()).sum()),
+        "coc_error_px": (defocus.coc_px - coc).abs(),
+        "abs_rel": (pair.target_px / inverse.u_px - 1).abs(),
+        "inverse_depth_error_px": (pair.target_px - inverse.u_px).abs(),
     }
