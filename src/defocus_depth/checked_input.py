@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import ConfigError
+from .errors import ConfigError, one_line
 from .types import CameraIntrinsics
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,7 +49,7 @@ def read_yaml(path: Path, model: type[Model], what: str) -> Model:
     except OSError as error:
         raise ConfigError(f"{path}: expected a readable {what}, got {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: expected YAML, got {one_line(error)}") from error
     except ArithmeticError as error:
         raise ConfigError(f"{path}: expected numbers that can be computed with, got others: {error}") from error
     except ValidationError as error:

@@ -60,3 +60,8 @@ class DeviceError(DefocusDepthError):
 def install_hint(extra: str) -> str:
     """How to install one of this package's extras, for messages; it is on no package index."""
     return f"pip install '.[{extra}]' in the source folder of defocus_depth"
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without the line breaks and runs of blanks that libraries put into their messages."""
+    return " ".join(str(error).split())

@@ -23,16 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import check_place, replacing
-from ..errors import ConfigError, DefocusDepthError, install_hint
+from ..errors import ConfigError, DefocusDepthError, install_hint, one_line
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_BROKEN_PIPE = 128 + 13  # as shells tell of programs that SIGPIPE ended
 
-_FILES = (
-    "json",
-    "timing_json",
-    "junit",
-)  # options that name a file for the outcome, told before the work if it is none
+# Options that name a file for the outcome: where there can be none, that is told before the work.
+_FILES = ("json", "timing_json", "junit")
 _LEFT_TO_DOCTOR = "defocus_depth.inference.backends.absent"  # what auto does not find on this machine, run after run
 
 
@@ -98,7 +95,7 @@ def _run(program: str, command: Command, arguments: list[str]) -> int:
         with _ended_by_sigterm():
             return module.run(options)
     except DefocusDepthError as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except ModuleNotFoundError as error:
         remedy = install_hint(command.extra) if command.extra else error

@@ -117,8 +117,7 @@ def run(options: Options) -> int:
     _print(console, scenario, verdicts, outcome)
     if report:
         console.print(f"report: {report.finish(_head(scenario, verdicts, outcome), figures)}")
-    passed = verdict_line(verdicts)["Success"] and not any(outcome.errors.values())
-    return EXIT_OK if passed else EXIT_NEGATIVE
+    return EXIT_OK if verdict_line(verdicts, outcome.errors)["Success"] else EXIT_NEGATIVE
 
 
 def _offline(scenario: Scenario, options: Options) -> Evaluate:

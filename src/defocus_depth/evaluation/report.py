@@ -57,10 +57,10 @@ class ReportHead:
 class Report:
     """Collects what the page shows while an evaluation runs; `finish` writes it into `folder`.
 
+    Of every frame it keeps three numbers, and pictures of at most `gallery.SPREAD` + 2 · `gallery.EXTREMES` frames.
+
     Raises:
         ConfigError: there cannot be such a folder.
-
-    Of every frame it keeps three numbers, and pictures of at most `gallery.SPREAD` + 2 · `gallery.EXTREMES` frames.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -41,7 +41,6 @@ class FusionWindow:
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._kept: list[_Kept] = []
-        self._last: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -62,18 +61,17 @@ class FusionWindow:
 
     def clear(self) -> None:
         """Start anew: the lens is another, or the camera was unwatched for a while."""
-        self._kept, self._last = [], None
+        self._kept = []
 
     def _forget(self, reduced: FloatArray, estimate: DepthEstimate, limits: FusionLimits) -> None:
         """Drop what is too old or was seen from elsewhere, and everything where the scene is suddenly another."""
-        last, self._last = self._last, reduced
         oldest_s = self._clock_s() - limits.max_age_s
-        self._kept = [one for one in self._kept if one.arrived_s >= oldest_s]
-        sizes_differ = any(one.estimate.depth_m.shape != estimate.depth_m.shape for one in self._kept)
-        if sizes_differ or last is None or has_moved(last, reduced):
-            self._kept = []
+        fresh = [one for one in self._kept if one.arrived_s >= oldest_s]
+        last = fresh[-1] if fresh else None  # every frame is kept until the next one comes
+        if last and (last.estimate.depth_m.shape != estimate.depth_m.shape or has_moved(last.reduced, reduced)):
+            fresh = []
         # What moves slowly differs little from one frame to the next, and much from the oldest.
-        self._kept = [one for one in self._kept if shift_px(one.reduced, reduced) <= MOST_SHIFT_PX]
+        self._kept = [one for one in fresh if shift_px(one.reduced, reduced) <= MOST_SHIFT_PX]
 
 
 def same_focus(one_dpt: float, other_dpt: float) -> bool:

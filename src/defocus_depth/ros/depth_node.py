@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType  # pyright: ignore[reportPrivateImportUsage]  (Humble has it only here)
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from ..errors import DefocusDepthError
+from ..errors import DefocusDepthError, one_line
 from ..inference import load_estimator
 from .compatibility import refuse_impossible_transitions
 from .diagnostics import NodeFacts, diagnostic_array
@@ -107,7 +107,7 @@ class DepthNode(LifecycleNode):
         try:
             work()
         except DefocusDepthError as error:
-            self._failure = " ".join(str(error).split())  # a backend's reasons may have lines
+            self._failure = one_line(error)
             self.get_logger().error(f"not {goal}: {self._failure}")
             return FAILURE
         except Exception as error:

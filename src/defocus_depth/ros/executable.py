@@ -13,7 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import ok, remove_ros_args, try_shutdown
 
-from ..errors import ConfigError, DefocusDepthError
+from ..errors import ConfigError, DefocusDepthError, one_line
 from .log_bridge import library_log_in
 from .parameters import ParameterSpec, parameter_specs
 
@@ -77,7 +77,7 @@ def _initialise(arguments: list[str]) -> None:
             rclpy.init(args=arguments)
     except Exception as error:  # rclpy has several kinds for what cannot be parsed
         raise ConfigError(
-            f"expected arguments and environment that ROS takes, got {arguments}: {' '.join(str(error).split())}"
+            f"expected arguments and environment that ROS takes, got {arguments}: {one_line(error)}"
         ) from error
     if unknown:
         raise ConfigError(f"expected no arguments but those behind --ros-args, got {unknown}; see --help")
@@ -108,4 +108,4 @@ def _created(create: Callable[[], NodeType]) -> NodeType:
     try:
         return create()
     except (NameValidationException, ParameterException) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise ConfigError(one_line(error)) from error

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from defocus_depth.checked_input import field_problems
 from defocus_depth.errors import ConfigError
 from defocus_depth.share import named_or_path
 
@@ -161,20 +162,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a readable YAML file: {error}") from error
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_problem(error)}") from error
+        raise ConfigError(field_problems(path, error)[0]) from error
 
 
 def dump_config(config: TrainConfig) -> str:
     """The resolved configuration as YAML that `load_config` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _problem(error: ValidationError) -> str:
-    """The first one, with its field; our own checks say by themselves what they got."""
-    first = error.errors()[0]
-    ours = first["type"] == "value_error"
-    said = first["msg"].removeprefix("Value error, ") if ours else f"{first['msg']}, got {first['input']!r}"
-    return ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), said])
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

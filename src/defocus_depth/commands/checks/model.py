@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import BackendError, ModelError, install_hint
+from ...errors import BackendError, ModelError, install_hint, one_line
 from ...inference import BACKENDS, BackendRequest, ModelArtifact, load_artifact, load_backend
 from ...inference.backends import AUTO_ORDER
 from . import Check
@@ -49,7 +49,7 @@ def _check_backend(name: str, artifact: ModelArtifact) -> Check:
     except BackendError as error:
         return Check(f"backend {name}", "note", str(error))
     except ModelError as error:
-        return Check(f"backend {name}", "warning", " ".join(str(error).split()), "export the model again")
+        return Check(f"backend {name}", "warning", one_line(error), "export the model again")
     image, lens = np.full((1, 3, height, width), 0.5, np.float32), np.array([[8.0, 2.8, 2.9]], np.float32)
     start = time.perf_counter()
     backend.run(image, lens)

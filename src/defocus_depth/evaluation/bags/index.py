@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -87,15 +88,14 @@ def index_bag(bag: OpenBag, topics: FoundTopics, request: BagRequest, progress: 
             progress(message)
     for transform in request.transforms:
         scan.transforms.add(transform)
-    is_stamped = scan.is_stamped
     return BagIndex(
         topics,
         np.array(scan.image_stamps, np.int64),
         np.array(scan.image_times, np.int64),
         scan.truth_of(round(request.options.tolerance_s * 1e9)),
         scan.recorded_lens_states(),
-        is_stamped,
-        is_stamped and _is_stamped(topics.lens_state),
+        scan.is_stamped,
+        scan.is_stamped and _is_stamped(topics.lens_state),
         scan.transforms,
         scan.refused,
     )
@@ -126,9 +126,9 @@ class _Scan:
     transforms: TransformTree = field(default_factory=TransformTree)
     refused: Counter[str] = field(default_factory=Counter)
 
-    @property
+    @cached_property
     def is_stamped(self) -> bool:
-        """Drivers that stamp nothing give all images one stamp; broken images have none."""
+        """Drivers that stamp nothing give all images one stamp; broken images have none. Asked after the last image."""
         stamps = [stamp for stamp in self.image_stamps if stamp != NO_STAMP]
         return len(stamps) < 2 or len(set(stamps)) > 1
 

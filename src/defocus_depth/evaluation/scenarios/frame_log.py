@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -30,12 +30,8 @@ class FrameLog:
         self._file.flush()
 
     def end(self, bag_errors: Mapping[str, str]) -> None:
-        """The last line: the verdict on all frames and bags ("" where a bag could be evaluated)."""
-        failed = {name: error for name, error in bag_errors.items() if error}
-        result = verdict_line(self._judge.verdicts())
-        if failed:
-            bags = "; ".join(f"Failed {name}: {error}" for name, error in failed.items())
-            result = {"Success": False, "Summary": f"Failed: {bags}; {result['Summary'].partition(': ')[2]}"}
+        """The last line: the verdict on all frames and bags."""
+        result = verdict_line(self._judge.verdicts(), bag_errors)
         self.write({"Result": result, "Stamp": {"System": time.time(), "ROS": None}})
 
     def add(self, result: FrameResult) -> None:
@@ -68,11 +64,16 @@ def frame_log(path: Path, scenario: Scenario, judge: Judge) -> Iterator[FrameLog
         raise ConfigError(f"{path}: expected a writable file, got {error}") from error
 
 
-def verdict_line(verdicts: list[Verdict]) -> dict[str, Any]:
-    """`Success` and a `Summary` that says Passed or Failed, and every value."""
-    success = all(verdict.passed for verdict in verdicts)
+def verdict_line(verdicts: Sequence[Verdict], bag_errors: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """`Success` and a `Summary` that says Passed or Failed, every value, and why bags could not be evaluated.
+
+    Args:
+        bag_errors: by bag name; "" where one could.
+    """
+    failed = [f"Failed {name}: {error}" for name, error in (bag_errors or {}).items() if error]
+    success = not failed and all(verdict.passed for verdict in verdicts)
     marks = [f"{'Passed' if verdict.passed else 'Failed'} {verdict.words}" for verdict in verdicts]
-    return {"Success": success, "Summary": f"{'Passed' if success else 'Failed'}: " + "; ".join(marks)}
+    return {"Success": success, "Summary": f"{'Passed' if success else 'Failed'}: " + "; ".join(failed + marks)}
 
 
 def _or_none(value: float) -> float | None:
