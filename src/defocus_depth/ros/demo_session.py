@@ -17,6 +17,7 @@ from rclpy.utilities import try_shutdown
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from ..errors import ProcessError
+from .diagnostics import WATCHED
 from .processes import NodeProcess
 from .recorder import Received, Recorder, Wanted
 
@@ -25,17 +26,17 @@ IMAGE, CAMERA_INFO, LENS_STATE, TRUTH = "image", "camera_info", "lens_state", "g
 DEPTH, DEFOCUS, CONFIDENCE = "depth/depth/image", "depth/defocus/image", "depth/confidence/image"
 DEPTH_INFO = "depth/depth/camera_info"
 EVERY = 10  # of the topics that are only looked at, this many-th frame is kept
-TOPICS = (
-    Wanted(IMAGE, Image, EVERY),
-    Wanted(CAMERA_INFO, CameraInfo),
-    Wanted(LENS_STATE, JointState),
-    Wanted(TRUTH, Image),
+# The depth node's, listened to before the camera's images are: for those the camera waits.
+OUTPUTS = (
     Wanted(DEPTH, Image),
     Wanted(DEFOCUS, Image),
     Wanted(CONFIDENCE, Image, EVERY),
     Wanted(DEPTH_INFO, CameraInfo, EVERY),
 )
-_LISTENERS = 2  # to the camera's images: the depth node, which subscribes when it is active, and this process
+IMAGES = Wanted(IMAGE, Image, EVERY)
+TOPICS = (IMAGES, Wanted(CAMERA_INFO, CameraInfo), Wanted(LENS_STATE, JointState), Wanted(TRUTH, Image), *OUTPUTS)
+# To the camera's images: the depth node, which subscribes when it is active, and this process, once that reaches it.
+_LISTENERS = 2
 _SPIN_S = 0.1
 _SILENCE_S = 5.0  # after which no further depth map is expected
 
@@ -123,7 +124,7 @@ class _Watch:
     about: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self.node, TOPICS, self._arrived)
+        self.recorder = Recorder(self.node, [topic for topic in TOPICS if topic is not IMAGES], self._arrived)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         self._usage: list[tuple[float, dict[str, float]]] = []
         self._words: dict[str, str] = {}
@@ -170,6 +171,8 @@ class _Watch:
 
     def _diagnosed(self, message: DiagnosticArray) -> None:
         self.about.update({pair.key: pair.value for status in message.status for pair in status.values})
+        if IMAGE not in self.recorder.arrivals and int(self.about.get(WATCHED, "0")) >= len(OUTPUTS):
+            self.recorder.add(IMAGES)  # the node reaches us: what it makes of the first image will arrive
 
     def _finished(self, frames: int) -> bool:
         """All depth maps are here, or no more come; and the camera has ended, unless it hangs."""

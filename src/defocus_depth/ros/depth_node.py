@@ -15,7 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from ..errors import DefocusDepthError, one_line
 from ..inference import load_estimator
 from .compatibility import refuse_impossible_transitions
-from .diagnostics import NodeFacts, diagnostic_array
+from .diagnostics import WATCHED, NodeFacts, diagnostic_array
 from .executable import run_node
 from .frame_statistics import FrameStatistics
 from .lens_source import lens_setting, named_lens
@@ -163,6 +163,7 @@ class DepthNode(LifecycleNode):
             "model": str(info.model_path) if info else "",
             "model sha256": info.model_sha256 if info else "",
             "working size": f"{info.working_size[1]}x{info.working_size[0]}" if info else "",
+            WATCHED: str(session.watched_topics if session else 0),
             "pid": str(os.getpid()),
         }
         facts = NodeFacts(

@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from .frame_statistics import Window
 
+WATCHED = "watched topics"
 # What can happen to an image, and the words for it in the figures.
 LOSSES = {
     "replaced": "replaced by a newer one before its turn",

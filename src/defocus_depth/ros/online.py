@@ -22,11 +22,12 @@ from ..evaluation.bags.reader import OpenBag
 from ..evaluation.online import CONFIDENCE, DEFOCUS, DEPTH, OnlineRun, counted
 from ..evaluation.playback import Moment, SteadyTimer, paced
 from ..messages.header import header_stamp_ns
-from .diagnostics import LOSSES
+from .diagnostics import LOSSES, WATCHED
 from .replay import BagPlayer, ReplaySettings, chosen_topics, message_types
 
 _DEPTH_OF_QUEUE = 50
 _ABOUT = ("backend", "precision", "model", "model sha256", "working size")
+_MAPS = (DEPTH, DEFOCUS, CONFIDENCE)
 _LOOK_S, _SAMPLE_S = 0.02, 0.25
 _QUIET_S = 3.0  # after the last image, without a further depth map
 _DIAGNOSTICS_S = 2.5  # two of them
@@ -115,20 +116,23 @@ class _Watch:
         self._begun: tuple[float, float] = (0.0, 0.0)  # wall and CPU time (s)
         self._last: tuple[float, float] = (0.0, 0.0)  # of the last depth map
         self._sampled_s = 0.0
-        for kind in (DEPTH, DEFOCUS, CONFIDENCE):
+        for kind in _MAPS:
             topic = f"{self.settings.node}/{kind}"
             self.node.create_subscription(Image, topic, self._keeper(kind), _DEPTH_OF_QUEUE, raw=True)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
 
     def wait_until_ready(self, subscribers: Callable[[], int]) -> None:
-        """Return when the node is active and listens to the images."""
+        """Return when the node is active, listens to the images, and has found who listens to its maps."""
         give_up_s = time.monotonic() + self.settings.patience_s
-        while not (self._said.get("state") == "active" and subscribers()):
+        while not (self._said.get("state") == "active" and subscribers() and self._is_heard()):
             self.settings.check()
             if self._failure:
                 raise ProcessError(f"{self.settings.node}: expected an active depth node, got: {self._failure}")
             if time.monotonic() > give_up_s:
-                said = f"state {self._said.get('state', 'unknown')!r}, {subscribers()} subscribers to its images"
+                said = (
+                    f"state {self._said.get('state', 'unknown')!r}, {subscribers()} subscribers to its images, "
+                    f"{self._said.get(WATCHED, 0)} of {len(_MAPS)} maps with a known subscriber"
+                )
                 raise ProcessError(f"{self.settings.node}: expected an active depth node, got {said}")
             time.sleep(_LOOK_S)
 
@@ -176,6 +180,9 @@ class _Watch:
         if self.run.received_ns:
             first_ns = min(self.run.published_ns.values())
             self.run.seconds = (max(self.run.received_ns.values()) - first_ns) * 1e-9
+
+    def _is_heard(self) -> bool:
+        return int(self._said.get(WATCHED, 0)) >= len(_MAPS)
 
     def _is_quiet(self, played_s: float) -> bool:
         return time.monotonic() - max(played_s, self._last[0]) > _QUIET_S

@@ -56,10 +56,14 @@ class Recorder:
 
     def __post_init__(self) -> None:
         for topic in self.topics:
-            self.messages[topic.name], self.arrivals[topic.name] = [], 0
-            reliability = ReliabilityPolicy.RELIABLE if topic.reliable else ReliabilityPolicy.BEST_EFFORT
-            quality = QoSProfile(depth=topic.depth, reliability=reliability)
-            self.node.create_subscription(topic.kind, topic.name, self._keeper(topic), quality, raw=True)
+            self.add(topic)
+
+    def add(self, topic: Wanted) -> None:
+        """Record a further topic from now on."""
+        self.messages[topic.name], self.arrivals[topic.name] = [], 0
+        reliability = ReliabilityPolicy.RELIABLE if topic.reliable else ReliabilityPolicy.BEST_EFFORT
+        quality = QoSProfile(depth=topic.depth, reliability=reliability)
+        self.node.create_subscription(topic.kind, topic.name, self._keeper(topic), quality, raw=True)
 
     def _keeper(self, topic: Wanted) -> Callable[[bytes], None]:
         kept = self.messages[topic.name]

@@ -70,6 +70,11 @@ class DepthSession:
         """Full name of the image topic; "" while inactive."""
         return self._inputs.image_topic if self._inputs else ""
 
+    @property
+    def watched_topics(self) -> int:
+        """Of the maps, those with a subscriber that the middleware has found."""
+        return len(self._outputs.wanted())
+
     def activate(self) -> None:
         """Start to listen and to work."""
         self._worker = NewestWinsWorker(self._handle, "depth worker")
