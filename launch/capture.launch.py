@@ -1,7 +1,8 @@
 """Focal-stack capture on the robot: the node `capture`; ros2 service call /capture/capture std_srvs/srv/Trigger.
 
 ros2 launch defocus_depth capture.launch.py lens_file:=/data/lens.yaml driver:=ros_parameter camera_node:=/camera \
-    focus_parameter:=LensPosition image:=/camera/image_raw camera_info:=/camera/camera_info out:=/data/stacks
+    focus_parameter:=LensPosition locks:='AfMode=0 AeEnable=false' \
+    image:=/camera/image_raw camera_info:=/camera/camera_info out:=/data/stacks
 """
 
 import os

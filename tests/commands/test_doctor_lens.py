@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -57,6 +58,18 @@ def test_a_calibrated_lens_tells_its_curve_and_residuals(tmp_path: Path):
     lens, scale, calibration = check_lens(str(tmp_path / "l.yaml"), None)[0]
     assert usual_use(lens_file).focus_m == 0.25 and lens.status == "ok"
     assert scale.found == "affine, 0.25..inf m" and "residual_px 0.04" in calibration.found
+
+
+@pytest.mark.parametrize(
+    ("residual_px", "width_px", "status"), [(1.1, 640, "warning"), (0.3, 640, "ok"), (0.3, 320, "warning")]
+)
+def test_a_calibration_that_contradicts_itself_is_warned_of(
+    tmp_path: Path, residual_px: float, width_px: int, status: str
+):
+    lens = dataclasses.replace(ROBOT.lens, image_width_px=width_px)
+    write_lens(tmp_path / "l.yaml", LensFile(lens, 0.35, calibration={"residual_px": residual_px}))
+    found = check_lens(str(tmp_path / "l.yaml"), None)[0][2]
+    assert found.status == status and ("check the distances" in found.fix) is (status == "warning")
 
 
 def test_a_lens_that_is_not_there_is_an_error():

@@ -169,3 +169,11 @@ def test_a_stamp_of_before_all_clocks_is_none(bench: Bench) -> None:
     bench.wait(lambda: bench.states)
     assert bench.states[0].stamp_ns > 0
     assert MotorPosition(500.0, 5, 10**12).still_there_at(7).stamp_ns == 0
+
+
+@pytest.mark.parametrize("beyond", [1010.0, math.nan])
+def test_a_motor_that_leaves_the_curve_is_under_way_not_where_it_was(bench: Bench, beyond: float) -> None:
+    assert not bench.send(500.0, 0.0).travelling
+    lost = bench.send(beyond, 0.0)
+    assert lost.travelling and lost.focus_distance_m == pytest.approx(bench.states[0].focus_distance_m)
+    assert not bench.send(500.0, 0.0).travelling

@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,11 @@ from ..errors import DefocusDepthError, DeviceError
 from ..messages.camera_info import camera_model, is_calibrated
 from ..messages.decode import decode_compressed, decode_image
 from ..messages.lens_state import stamp_ns
-from ..types import CameraIntrinsics, ImageArray
+from ..types import CameraIntrinsics, ImageArray, Transfer
 from .messages.bridge import best_unpack
 
 _COMPRESSED = "/compressed"
+_INFO_WAIT_S = 1.5  # a driver publishes its calibration with every picture, but not always before it
 _QUEUE = 8  # pictures that wait for a slow caller; the oldest make room
 
 
@@ -39,11 +41,13 @@ class TopicImage:
     Attributes:
         stamp_ns: of its header.
         arrived_s: when it came, `time.monotonic`.
+        transfer: linear for mono16 and Bayer, as the depth node takes them.
     """
 
     pixels: ImageArray
     stamp_ns: int
     arrived_s: float
+    transfer: Transfer
 
 
 class RosSession:
@@ -55,14 +59,23 @@ class RosSession:
     """
 
     def __init__(self, name: str, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
+        self.timeout_s, self._name = timeout_s, name
+        self._join()
+
+    def _join(self) -> None:
         self._context = Context()
         rclpy.init(args=[], context=self._context)  # the process's own remappings may name another node
-        self.node: Node = rclpy.create_node(name, context=self._context, start_parameter_services=False)
+        self.node: Node = rclpy.create_node(self._name, context=self._context, start_parameter_services=False)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._spin, name=self._name, daemon=True)
         self._thread.start()
+
+    def revive(self) -> None:
+        """Join ROS anew where a signal has ended it: rclpy's handler shuts all contexts of the process down."""
+        if not self._context.ok():
+            self._thread.join(self.timeout_s)
+            self._join()
 
     def close(self) -> None:
         """Stop spinning and leave ROS."""
@@ -130,16 +143,28 @@ class RemoteParameters:
         """Set it, as the type that it has; its value before the first change is kept for `restore`.
 
         Raises:
-            DeviceError: the node does not answer, has no such parameter, or refuses: with its reason.
+            DeviceError: the node does not answer, has no such parameter, or refuses: with its reason; or the value is
+                not of the parameter's type.
         """
-        kind = type(self.get(name))
-        if name not in self._before:
-            self._before[name] = self.get(name)
-        self._write(name, kind(value))
+        before = self.get(name)
+        typed = self._as_type_of(before, name, value)
+        self._before.setdefault(name, before)
+        self._write(name, typed)
+
+    def _as_type_of(self, before: Any, name: str, value: Any) -> Any:
+        """The value without any change but between whole numbers and floats: bool("off") would be True."""
+        kind = type(before)
+        with suppress(ValueError, TypeError, OverflowError):
+            number = not isinstance(value, bool | str) and kind in (int, float)
+            if type(value) is kind or (number and kind(value) == value) or kind is str:
+                return kind(value)
+        raise DeviceError(f"{self.node}: {name}: expected a value of type {kind.__name__}, got {value!r}")
 
     def restore(self) -> list[str]:
         """Give every changed parameter its old value, the last changed first; what went wrong."""
         problems = []
+        if self._before:
+            self._session.revive()
         for name, value in reversed(self._before.items()):
             try:
                 self._write(name, value)
@@ -162,6 +187,7 @@ class TopicCamera:
         self._session, self._image = session, image
         self._pictures: queue.Queue[tuple[Any, float]] = queue.Queue(_QUEUE)
         self._info: Any = None
+        self._informed = threading.Event()
         compressed = image.endswith(_COMPRESSED)
         unpack, _ = best_unpack()
         self._decode = decode_compressed if compressed else lambda message: decode_image(message, unpack)
@@ -180,7 +206,8 @@ class TopicCamera:
         while True:
             try:
                 message, arrived_s = self._pictures.get(timeout=max(0.0, deadline_s - time.monotonic()))
-                return TopicImage(self._decode(message).array, stamp_ns(message.header), arrived_s)
+                decoded = self._decode(message)
+                return TopicImage(decoded.array, stamp_ns(message.header), arrived_s, decoded.transfer)
             except queue.Empty:
                 limit_s = self._session.timeout_s
                 raise DeviceError(f"{self._image}: expected a picture within {limit_s:g} s, {problem}") from None
@@ -188,7 +215,8 @@ class TopicCamera:
                 problem = f"the last one does not decode: {error}"
 
     def intrinsics(self, width: int, height: int) -> CameraIntrinsics | None:
-        """The calibration for pictures of this size; None: none came, or it is not calibrated."""
+        """The calibration for pictures of this size; None: none came within a while, or it is not calibrated."""
+        self._informed.wait(_INFO_WAIT_S)
         if self._info is None or not is_calibrated(self._info):
             return None
         return camera_model(self._info, width, height).intrinsics
@@ -206,3 +234,4 @@ class TopicCamera:
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
+        self._informed.set()

@@ -122,6 +122,7 @@ class LensStateNode(Node):
         self._publisher = LensStatePublisher(self)
         self._detector, self._throttle = TravelDetector(), Throttle()
         self._waiting: MotorPosition | None = None
+        self._last_m = math.nan  # known last, m; while nobody knows where the lens is, it counts as under way
         self.create_subscription(JointState, "motor_state", self._on_state, QoSProfile(depth=_DEPTH))
         self.create_subscription(Float64, "motor_position", self._on_position, QoSProfile(depth=_DEPTH))
         self.create_timer(_CHECK_S, self._check)
@@ -144,9 +145,7 @@ class LensStateNode(Node):
 
     def _told(self, position: MotorPosition, velocity: float) -> None:
         """A position and a velocity: either is NaN where the driver does not know it."""
-        if not math.isfinite(position.value):
-            self._warn(f"motor position: expected a finite number, got {position.value}")
-        elif math.isnan(velocity):
+        if math.isnan(velocity):
             self._take(position)
         else:
             self._waiting = None
@@ -179,7 +178,9 @@ class LensStateNode(Node):
             distance_m = distance_at(self._lens, position.value)
         except OpticsError as error:
             self._warn(f"motor position: {error}")
+            self._publisher.moving(self._last_m, Time(nanoseconds=position.stamp_ns).to_msg())
             return
+        self._last_m = distance_m
         tell = self._publisher.moving if travelling else self._publisher.at_rest
         tell(distance_m, Time(nanoseconds=position.stamp_ns).to_msg())
 

@@ -104,6 +104,8 @@ def test_each_call_takes_a_stack_and_tells_where_the_lens_is(bench: Bench, tmp_p
     assert (tmp_path / "out" / "scene_000.mcap").stat().st_size > 1000
     moving = [state.travelling for state in bench.states]
     assert moving == [True, False] * (len(moving) // 2)
+    start_m = 1e9  # the simulated motor stands at 0, where this curve focuses beyond infinity
+    assert bench.states[-1].focus_distance_m > start_m  # driven back and told
     told = [state.focus_distance_m for state in bench.states if not state.travelling]
     assert told[1:4] == pytest.approx([frame.focus_distance_m for frame in stack.frames[:3]])
 
@@ -128,6 +130,7 @@ def test_a_cancelled_capture_keeps_its_frames_and_the_next_call_goes_on(
     assert bench.answer("cancel").success
     bench.wait(running.done)
     assert not running.result().success and "cancelled; the frames so far are kept" in running.result().message
+    bench.wait(lambda: bench.states[-1].focus_distance_m > 1e9 and not bench.states[-1].travelling)
     kept = {path.name: path.read_bytes() for path in unfinished.glob("*.png")}
     monkeypatch.undo()
     assert bench.answer("capture").success

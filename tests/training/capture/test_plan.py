@@ -87,3 +87,10 @@ def test_the_nearest_grid_position_is_nearest_and_in_range(position: float, step
 def test_a_range_without_extent_is_refused():
     with pytest.raises(DeviceError, match="expected least < most"):
         FocusRange(5, 5)
+
+
+@pytest.mark.parametrize("nearer_is_higher", [True, False])
+def test_a_curve_that_rises_the_other_way_is_refused(nearer_is_higher: bool):
+    curve = FocusCurve("affine", (0.0, 100.0), (4.0, 0.0) if nearer_is_higher else (0.0, 4.0))
+    with pytest.raises(ConfigError, match=f"nearer_is_higher: expected {not nearer_is_higher}"):
+        FocusScale(FocusRange(0.0, 100.0, nearer_is_higher=nearer_is_higher), curve)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from defocus_depth.errors import ConfigError
 from defocus_depth.stacks import load_ground_truth, load_image, read_stack, validate_stack
 from defocus_training.capture.drivers.simulated import SimulatedBench
 from defocus_training.capture.step import StepOptions, move, take_step
@@ -27,7 +28,7 @@ def test_a_captured_stack_is_valid_and_says_what_happened(make_session: Make, be
     assert all(frame.sharpness and frame.focus_position and frame.exposure_s == 0.01 for frame in stack.frames)
     stamps = [frame.stamp_ns or 0 for frame in stack.frames]
     assert stamps == sorted(stamps) and stamps[0] > 0
-    assert stack.source["repeat_moved_px"] < 0.1 and stack.source["driver_is"] if False else True
+    assert stack.source["repeat_moved_px"] < 0.1
     truth = load_ground_truth(stack)
     assert truth is not None and 0.4 < np.nanmin(truth) < np.nanmax(truth) < 3.0
 
@@ -139,3 +140,32 @@ def test_breathing_is_estimated_stored_and_the_originals_kept(make_session: Make
 def test_a_first_step_without_room_for_the_overshoot_is_flagged(make_bench: Make, make_session: Make, flags_of: Make):
     (stack,) = make_session(make_bench(), overshoot=0.6)
     assert [file for file, names in flags_of(stack).items() if "backlash" in names] == ["000.png", "004.png"]
+
+
+def test_a_lens_that_does_not_move_is_flagged(make_session: Make, bench: SimulatedBench, flags_of: Make):
+    bench.lens._position = lambda now_s: 500.0
+    (stack,) = make_session(bench)
+    assert all("same_focus" in flags for flags in flags_of(stack).values()) and len(flags_of(stack)) == 5
+
+
+def test_a_lens_that_leaves_under_the_pictures_is_flagged(bench: SimulatedBench, monkeypatch: pytest.MonkeyPatch):
+    rig = bench.open()
+    assert take_step(rig, 500.0, StepOptions(), "srgb").flags == ()
+    really = bench.picture
+
+    def picture() -> Any:
+        bench.lens.go_to(502.0, bench.now_s())
+        return really()
+
+    monkeypatch.setattr(bench, "picture", picture)
+    assert take_step(rig, 600.0, StepOptions(motion_retries=0, motion_px=99, motion_contrast=99), "srgb").flags == (
+        "position",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("overshoot", -0.1), ("overshoot", np.nan), ("settle_s", -1.0), ("discard_frames", -1)]
+)
+def test_steps_that_make_no_sense_are_refused(make_session: Make, bench: SimulatedBench, name: str, value: float):
+    with pytest.raises(ConfigError, match=f"{name}: expected 0..*, got"):
+        list(make_session(bench, **{name: value}))

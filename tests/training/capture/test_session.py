@@ -118,14 +118,15 @@ def test_a_folder_that_cannot_be_made_is_refused(make_session: Make, make_bench:
 
 def test_intrinsics_are_scaled_or_refused(make_bench: Make, monkeypatch: pytest.MonkeyPatch):
     rig = make_bench().open()
-    assert session_camera(rig, None)[1] == "camera"
+    picture = rig.camera.next_image()
+    assert session_camera(rig, None, picture)[1] == "camera"
     known = CameraIntrinsics(960, 720, 4000.0, 4000.0, 479.5, 359.5)
-    camera, origin = session_camera(rig, known)
+    camera, origin = session_camera(rig, known, picture)
     assert (camera.width, camera.fx, origin) == (96, 400.0, "lens file")
     with pytest.raises(ConfigError, match="expected the aspect ratio of 96x72, got 960x540"):
-        session_camera(rig, CameraIntrinsics(960, 540, 1.0, 1.0, 0.0, 0.0))
+        session_camera(rig, CameraIntrinsics(960, 540, 1.0, 1.0, 0.0, 0.0), picture)
     monkeypatch.setattr(type(rig.camera), "intrinsics", lambda self: None)
-    assert session_camera(rig, None)[1] == "nominal: not calibrated"
+    assert session_camera(rig, None, picture)[1] == "nominal: not calibrated"
 
 
 # A session in a process of its own; its camera writes down when its settings are restored.

@@ -55,8 +55,10 @@ def test_every_scene_has_its_bag_as_soon_as_it_is_finished(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--frames-per-step", "0"], "frames_per_step: expected ≥ 1, got 0"),
-        (["--motion-retries", "-1"], "motion_retries: expected ≥ 0, got -1"),
+        (["--frames-per-step", "0"], "frames_per_step: expected 1..256, got 0"),
+        (["--motion-retries", "-1"], "motion_retries: expected 0..100, got -1"),
+        (["--pause-s", "-1"], "--pause-s: expected ≥ 0, got -1"),
+        (["--temperature-c", "nan"], "temperature_c: expected a finite number, got nan"),
         (["--scenes", "0"], "--scenes: expected ≥ 1, got 0"),
         (["--near-m", "0.4"], "expected a lens file with a focus_curve"),
         (["--lens", "none.yaml"], "none.yaml: expected a readable lens YAML"),

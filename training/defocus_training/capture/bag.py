@@ -18,7 +18,9 @@ from defocus_depth.evaluation.bags.standard import (
 )
 from defocus_depth.evaluation.bags.writer import new_bag
 from defocus_depth.stacks import load_image
-from defocus_depth.types import FocalStack
+from defocus_depth.types import FocalStack, ImageArray, Transfer
+
+from .measures import encoded_pixels, linear_pixels
 
 FRAME_ID = "camera_optical_frame"
 _TOPICS = {"/camera_info": CAMERA_INFO, "/lens_state": JOINT_STATE, "/image": IMAGE}
@@ -27,7 +29,8 @@ _TOPICS = {"/camera_info": CAMERA_INFO, "/lens_state": JOINT_STATE, "/image": IM
 def write_stack_bag(path: Path, stack: FocalStack) -> None:
     """Write the frames in the order they were taken to one .mcap file; lens_state only where distances are known.
 
-    Frames of 16 bits become 8 bits when they are colour, because ROS has no such encoding that all nodes read.
+    Frames become 8 bits with sRGB's transfer function, as which nodes read rgb8 and mono8; linear mono frames of 16
+    bits stay, as mono16.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -42,6 +45,12 @@ def write_stack_bag(path: Path, stack: FocalStack) -> None:
                 bag.write(message)
 
 
+def _eight_bit(pixels: ImageArray, transfer: Transfer) -> ImageArray:
+    if pixels.dtype == np.uint8 and transfer == "srgb":
+        return pixels
+    return encoded_pixels(linear_pixels(pixels, transfer), "srgb", np.uint8)
+
+
 def _messages(stack: FocalStack, index: int) -> list[RecordedMessage]:
     frame = stack.frames[index]
     stamp_ns = index if frame.stamp_ns is None else frame.stamp_ns
@@ -50,9 +59,8 @@ def _messages(stack: FocalStack, index: int) -> list[RecordedMessage]:
     if stack.metric:
         contents["/lens_state"] = lens_state(head, frame.focus_distance_m)
     pixels = load_image(stack, index)
-    if pixels.ndim == 3:
-        eight_bit = pixels if pixels.dtype == np.uint8 else np.rint(pixels / 257).astype(np.uint8)
-        contents["/image"] = image(head, eight_bit, "rgb8")
+    if pixels.ndim == 2 and pixels.dtype == np.uint16 and stack.transfer == "linear":
+        contents["/image"] = image(head, pixels, "mono16")
     else:
-        contents["/image"] = image(head, pixels, "mono8" if pixels.dtype == np.uint8 else "mono16")
+        contents["/image"] = image(head, _eight_bit(pixels, stack.transfer), "rgb8" if pixels.ndim == 3 else "mono8")
     return [RecordedMessage(topic, stamp_ns, cdr) for topic, cdr in contents.items()]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from defocus_depth.errors import DeviceError
 from defocus_depth.optics.focus_curve import FocusCurve
-from defocus_depth.types import CameraIntrinsics, FloatArray, ImageArray
+from defocus_depth.types import CameraIntrinsics, FloatArray, ImageArray, Transfer
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class CapturedImage:
         stamp_ns: when it was taken, ns since the epoch (or of the camera's own clock).
         taken_s: when it was taken, in seconds of the rig's clock; when it came, where the camera does not say.
         exposure_s, gain: as the camera tells them; None where it does not.
+        transfer: of its values, as far as their format tells.
     """
 
     pixels: ImageArray
@@ -96,6 +97,7 @@ class CapturedImage:
     taken_s: float
     exposure_s: float | None = None
     gain: float | None = None
+    transfer: Transfer = "srgb"
 
 
 class CameraSource(Protocol):

@@ -7,10 +7,11 @@ cancelled or failed goes on where it ended with the next ~/capture, as long as t
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import get_args
+from typing import Any, get_args
 
 from defocus_depth.errors import ConfigError, DeviceError
 from defocus_depth.optics.lens_file import find_lens, read_lens
@@ -19,7 +20,7 @@ from defocus_depth.ros.job_node import JobContext, JobNode
 from defocus_depth.ros.parameters import parameter, parameter_specs
 from defocus_depth.share import user_path
 from defocus_depth.stacks.schema import STACK_FILE
-from defocus_depth.types import CameraIntrinsics, FocalStack
+from defocus_depth.types import CameraIntrinsics, FocalStack, Transfer
 
 from .bag import write_stack_bag
 from .devices import CameraSource, CapturedImage, CaptureRig
@@ -29,7 +30,7 @@ from .drivers.simulated_options import SimulatedOptions
 from .plan import SweepRequest
 from .recipe import CaptureRequest, make_recipe
 from .session import SessionHooks, capture_session
-from .step import StepOptions
+from .step import StepOptions, move
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class CaptureNodeParameters:
         maximum=0.5,
     )
     settle_s: float = parameter(0.0, "Time to wait after each move (s); 0: the driver's.", minimum=0, maximum=60)
+    transfer: str = parameter(
+        "auto",
+        "Transfer function of the camera's values; auto: linear for mono16 and Bayer pictures, else srgb.",
+        choices=("auto", *get_args(Transfer)),
+    )
     bag: bool = parameter(False, "Also write each stack as NAME.mcap.")
     device: str = parameter(V4l2Options.device, "Camera device of v4l2.")
     width_px: int = parameter(V4l2Options.width_px, "Width of v4l2's pictures (px).", minimum=16, maximum=16384)
@@ -119,7 +125,8 @@ class CaptureNodeParameters:
         sweep = SweepRequest(self.near_m or None, self.far_m or None, self.count)
         step = StepOptions(self.frames_per_step, self.discard_frames, self.overshoot, self.settle_s)
         lens_file = read_lens(find_lens(self.lens_file)) if self.lens_file else None
-        return CaptureRequest(sweep, step, lens_file, source={"driver": self.driver, "node": True})
+        transfer: Any = None if self.transfer == "auto" else self.transfer
+        return CaptureRequest(sweep, step, lens_file, transfer, source={"driver": self.driver, "node": True})
 
 
 class CancellableCamera:
@@ -151,20 +158,35 @@ def capture_one(parameters: CaptureNodeParameters, context: JobContext) -> str:
     """
     out = user_path(parameters.out)
     with open_rig(parameters.devices(context.topic("image"), context.topic("camera_info"))) as rig:
+        home = rig.actuator.read_position()
         rig.camera = CancellableCamera(rig.camera, context.cancelled)
-        stack = _captured(rig, parameters, context, out)
+        try:
+            stack = _captured(rig, parameters, context, out)
+        finally:
+            _go_home(rig, home)
     if parameters.bag:
         write_stack_bag(stack.path.with_suffix(".mcap"), stack)
     flags = sorted({flag for frame in stack.frames for flag in frame.flags})
     return f"{stack.path}: {len(stack.frames)} frames" + (f", flagged: {', '.join(flags)}" if flags else "")
 
 
+def _go_home(rig: CaptureRig, home: float | None) -> None:
+    """Back to where the lens stood, and say so: drivers would restore it without a word."""
+    if home is None:
+        return
+    with suppress(DeviceError, RuntimeError):  # RuntimeError: a signal has ended ROS here; it stays "under way" then
+        move(rig, home, StepOptions())
+
+
 def _captured(rig: CaptureRig, parameters: CaptureNodeParameters, context: JobContext, out: Path) -> FocalStack:
     recipe = make_recipe(rig, parameters.request())
 
+    least, most = sorted(recipe.scale.ends())
+
     def on_lens(moving: bool, position: float) -> None:
-        tell = context.lens_state.moving if moving else context.lens_state.at_rest
-        tell(recipe.scale.distance_m(position))
+        known = min(max(position, least), most)  # beyond the curve's samples its distance is not known
+        tell = context.lens_state.moving if moving or known != position else context.lens_state.at_rest
+        tell(recipe.scale.distance_m(known))
 
     rig.on_lens = on_lens
     scenes = _first_missing(out) + 1

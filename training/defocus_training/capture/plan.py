@@ -36,11 +36,23 @@ class FocusScale:
     Attributes:
         lens: None: unknown; stacks are then not metric.
         curve: position ↔ dioptres; None: unknown; stacks are then not metric.
+
+    Raises:
+        ConfigError: curve and range differ in which way is nearer.
     """
 
     range: FocusRange
     curve: FocusCurve | None = None
     lens: LensParameters | None = None
+
+    def __post_init__(self) -> None:
+        if self.curve is None:
+            return
+        rises = self.curve.dioptres[-1] > self.curve.dioptres[0]
+        if rises is not self.range.nearer_is_higher:
+            raise ConfigError(
+                f"nearer_is_higher: expected {rises} as the lens's focus_curve says, got {self.range.nearer_is_higher}"
+            )
 
     @property
     def metric(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +30,9 @@ class RunOptions:
         pause_s: time before each scene; None: until Enter is pressed.
         tasks: what the person does before each scene; empty: move the robot.
         on_stack: called with each new stack.
+
+    Raises:
+        ConfigError: a pause that is no time.
     """
 
     out: Path
@@ -36,6 +40,10 @@ class RunOptions:
     pause_s: float | None = None
     tasks: tuple[str, ...] = ()
     on_stack: Callable[[FocalStack], None] = lambda stack: None
+
+    def __post_init__(self) -> None:
+        if self.pause_s is not None and not 0 <= self.pause_s < math.inf:
+            raise ConfigError(f"--pause-s: expected ≥ 0, got {self.pause_s}")
 
     def task(self, number: int) -> str:
         """What the person does before scene `number`."""
@@ -50,6 +58,8 @@ def run_session(console: Console, rig: CaptureRig, recipe: SceneRecipe, options:
         DeviceError, StackError: see `capture_session`.
     """
     stacks = []
+    if str(recipe.source.get("camera", "")).startswith("nominal"):
+        console.print("camera: no calibrated camera_info and none in the lens file: the stacks get nominal intrinsics")
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("focus steps", total=len(recipe.steps))
 
@@ -67,6 +77,8 @@ def run_session(console: Console, rig: CaptureRig, recipe: SceneRecipe, options:
             said = f", flagged: {', '.join(flags)}" if flags else ""
             console.print(f"{stack.path}: {len(stack.frames)} frames{said}")
             options.on_stack(stack)
+    if not stacks:
+        console.print(f"{options.out}: holds {options.scenes} scenes already, as asked for; nothing was taken")
     return stacks
 
 

@@ -20,7 +20,9 @@ from .plan import FocusScale
 from .step import StepOptions, move, moves_between, take_step
 
 MOVED, EXPOSURE_DRIFT, DRIFT, BACKLASH = "moved", "exposure_drift", "drift", "backlash"
+SAME_FOCUS = "same_focus"
 _MOST_SHARPNESS_CHANGE = 0.15  # between the first step and its repetition
+_LEAST_SHARPNESS_CHANGE = 0.02  # over a sweep: less, and the lens does not move, or nothing has texture
 
 OnFrame = Callable[[TakenFrame, ImageArray], None]
 
@@ -143,6 +145,7 @@ class _Findings:
     repeat_moved_px: float
     repeat_sharpness: float
     repeat_drifts: bool
+    same_focus: bool
 
     def facts(self) -> dict[str, Any]:
         """For the stack's `source`; unknown numbers are left out."""
@@ -167,9 +170,10 @@ def _examine(recipe: SceneRecipe, taken: list[TakenFrame], images: list[ImageArr
         or abs(sharpness - 1) > _MOST_SHARPNESS_CHANGE
         or drifts(float(exposures[-1]))
     )
-    return _Findings(
-        estimate_breathing(luminances[:-1], coordinates), tuple(map(float, exposures)), moved, sharpness, drifted
-    )
+    seen = [frame.sharpness for frame in taken]
+    same = max(seen) <= (1 + _LEAST_SHARPNESS_CHANGE) * min(seen)
+    breathing = estimate_breathing(luminances[:-1], coordinates)
+    return _Findings(breathing, tuple(map(float, exposures)), moved, sharpness, drifted, same)
 
 
 def _frame(recipe: SceneRecipe, taken: TakenFrame, findings: _Findings) -> Frame:
@@ -200,5 +204,6 @@ def _flags(recipe: SceneRecipe, taken: TakenFrame, findings: _Findings) -> tuple
         EXPOSURE_DRIFT: drifts(findings.exposure_ratios[taken.step]),
         DRIFT: repeats and findings.repeat_drifts,
         BACKLASH: recipe.steps[taken.step] == recipe.positions[0] and not recipe.overshoot_fits,
+        SAME_FOCUS: findings.same_focus,
     }
     return (*taken.flags, *(flag for flag, holds in found.items() if holds))

@@ -14,7 +14,7 @@ from defocus_depth.stacks.schema import STACK_FILE
 from defocus_depth.types import CameraIntrinsics, FocalStack, ImageArray
 
 from .coverage import CoveragePicture
-from .devices import CaptureRig
+from .devices import CapturedImage, CaptureRig
 from .journal import UNFINISHED, TakenFrame
 from .measures import linear_pixels
 from .scene import OnFrame, SceneRecipe, capture_scene
@@ -84,17 +84,19 @@ def check_disk_space(out: Path, recipe: SceneRecipe) -> None:
         raise StackError(f"{out}: expected {needed / 2**20:.0f} MiB free for a scene, got {free / 2**20:.0f} MiB")
 
 
-def session_camera(rig: CaptureRig, known: CameraIntrinsics | None) -> tuple[CameraIntrinsics, str]:
-    """Intrinsics at the size of the camera's pictures, and where they come from; takes one picture.
+def session_camera(
+    rig: CaptureRig, known: CameraIntrinsics | None, picture: CapturedImage
+) -> tuple[CameraIntrinsics, str]:
+    """Intrinsics at the size of the camera's pictures, and where they come from.
 
     Args:
         known: of the lens file; else the camera's own, else nominal ones.
+        picture: one of the camera.
 
     Raises:
-        DeviceError: no picture comes.
         ConfigError: the known intrinsics are of another aspect ratio.
     """
-    height, width = rig.camera.next_image().pixels.shape[:2]
+    height, width = picture.pixels.shape[:2]
     origin = "lens file" if known else "camera"
     camera = known or rig.camera.intrinsics()
     if camera is None:

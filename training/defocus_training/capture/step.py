@@ -18,6 +18,7 @@ from .measures import encoded_pixels, linear_pixels, sharpness, small_luminance
 
 MOTION, POSITION = "motion", "position"
 _BLOCK_PX = 16
+_OFF_STEPS = 1.5  # of the actuator's grid: what is farther off is elsewhere
 _MOST_BUFFERED = 32  # pictures in a camera's queue
 
 
@@ -74,6 +75,9 @@ def take_step(rig: CaptureRig, position: float, options: StepOptions, transfer: 
     images, still = _still_images(rig, options, transfer)
     if not still:
         flags = (*flags, MOTION)
+    now = rig.actuator.read_position()
+    if now is not None and abs(now - reached) > _OFF_STEPS * rig.actuator.range.step and POSITION not in flags:
+        flags = (*flags, POSITION)  # autofocus or another program moved it under the pictures
     return _averaged(images, reached, flags, transfer)
 
 
@@ -98,13 +102,13 @@ def move(rig: CaptureRig, position: float, options: StepOptions) -> tuple[float,
     rig.clock.sleep(options.settle_s or rig.actuator.settle_s)
     reached = _read_back(rig, position, options)
     rig.on_lens(False, reached)
-    off_grid = abs(reached - position) > 1.5 * rig.actuator.range.step
+    off_grid = abs(reached - position) > _OFF_STEPS * rig.actuator.range.step
     return reached, ((POSITION,) if off_grid else ())
 
 
 def _read_back(rig: CaptureRig, position: float, options: StepOptions) -> float:
     """Where the device says it is: waits until that is the position, or stays the same close to it."""
-    tolerance = max(1.5 * rig.actuator.range.step, 0.02 * rig.actuator.range.span)
+    tolerance = max(_OFF_STEPS * rig.actuator.range.step, 0.02 * rig.actuator.range.span)
     deadline_s, before = rig.clock.now_s() + options.readback_timeout_s, math.nan
     while (reached := rig.actuator.read_position()) is not None:
         near = abs(reached - position) <= tolerance

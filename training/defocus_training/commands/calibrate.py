@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes
 
+from defocus_depth.commands.checks.lens import calibration_check
 from defocus_depth.commands.dispatch import EXIT_OK, write_json
 from defocus_depth.errors import ConfigError
 from defocus_depth.optics.lens_file import read_lens, write_lens
@@ -60,8 +61,8 @@ class Options(DeviceOptions):
     """Usual focus of the lens (m), nearer than the scenes; the nearest calibrated one if not given."""
     temperature_c: float | None = None
     """Temperature of the lens (degrees Celsius)."""
-    transfer: Transfer = "srgb"
-    """Transfer function of the camera's values."""
+    transfer: Transfer | None = None
+    """Transfer function of the camera's values; if not given, linear for mono16 and Bayer pictures, else srgb."""
     pause_s: float | None = None
     """Time (s) to move the target before each stack; if not given, press Enter."""
     step: Annotated[StepOptions, OmitArgPrefixes] = field(default_factory=lambda: StepOptions(frames_per_step=8))
@@ -86,6 +87,9 @@ def run(options: Options) -> int:
     write_report(options.out.with_suffix(".png"), calibration, options.out.stem)
     figures = _figures(calibration)
     _print(console, options.out, figures)
+    verdict = calibration_check(lens_file)
+    if verdict.status == "warning":
+        console.print(f"warning: {verdict.found}: {verdict.fix}")
     write_json(
         options.json, {**figures, "lens_file": str(options.out), "stacks": [str(stack.path) for stack in stacks]}
     )

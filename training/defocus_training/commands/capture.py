@@ -41,8 +41,8 @@ class Options(DeviceOptions):
     """Time (s) to move the robot before each scene; if not given, press Enter."""
     temperature_c: float | None = None
     """Temperature of the lens (degrees Celsius), written into the stacks."""
-    transfer: Transfer = "srgb"
-    """Transfer function of the camera's values."""
+    transfer: Transfer | None = None
+    """Transfer function of the camera's values; if not given, linear for mono16 and Bayer pictures, else srgb."""
     bag: bool = False
     """Also write each stack as a rosbag, NAME.mcap beside its folder, when it is finished; stacks that are already
     there get theirs, too."""

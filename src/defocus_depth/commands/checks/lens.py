@@ -19,6 +19,7 @@ USUAL_COC_ERROR = 2.1 / 20  # of the released network, over the blur that depths
 _SPAN_PX = 20.0  # the network's working image is scaled so that blur spans about this
 _COC_ERROR = "coc_mae_px"
 _LEAST_SPAN_PX = 10.0
+_MOST_RESIDUAL_PX = 0.2  # of a calibration, in pictures 320 px wide: twice what docs/camera-guide.md calls good
 _PATCHES_ACROSS = 20  # depth is told for patches of this share of the image's width
 
 
@@ -93,7 +94,7 @@ def check_lens(name: str, artifact: ModelArtifact | None) -> tuple[list[Check], 
         return [Check("lens", "error", str(error), "defocus_training calibrate writes a lens file")], []
     gain = blur_gain_px_per_dpt(lens_file.lens, focus_dpt(use.focus_m, lens_file.lens), use.image_width_px)
     found = f"focused at {use.focus_m:g} m, {gain:.3g} px/dpt at {use.image_width_px} px width"
-    return [_span_check(gain, use, found), _curve_check(lens_file), _calibration_check(lens_file)], rows
+    return [_span_check(gain, use, found), _curve_check(lens_file), calibration_check(lens_file)], rows
 
 
 def usual_use(lens_file: LensFile) -> LensUse:
@@ -125,11 +126,19 @@ def _curve_check(lens_file: LensFile) -> Check:
     return Check("focus curve", "ok", f"{lens_file.focus_curve.kind}, {ends[0]:.3g}..{ends[-1]:.3g} m")
 
 
-def _calibration_check(lens_file: LensFile) -> Check:
+def calibration_check(lens_file: LensFile) -> Check:
+    """Whether the lens was measured, and the measurements agree with each other."""
     known = lens_file.calibration
     if "residual_px" not in known and "residual_dpt" not in known:
         return Check("calibration", "note", "from a data sheet", "defocus_training calibrate measures the lens itself")
     facts = [f"{name} {value}" for name, value in known.items() if isinstance(value, str | int | float)]
+    residual_px = known.get("residual_px")
+    if isinstance(residual_px, int | float) and lens_file.lens.image_width_px:
+        residual_px *= 320 / lens_file.lens.image_width_px
+        if not residual_px <= _MOST_RESIDUAL_PX:
+            advice = "check the distances (m), that the target is flat and nothing moved, and calibrate anew"
+            words = f"residual {residual_px:.2g} px of 320, expected at most {_MOST_RESIDUAL_PX:g}"
+            return Check("calibration", "warning", f"{words}; {', '.join(facts)}", advice)
     return Check("calibration", "ok", ", ".join(facts))
 
 

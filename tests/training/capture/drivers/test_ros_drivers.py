@@ -44,7 +44,7 @@ class FakeCameraNode:
         self.node.declare_parameter("unlimited", 1.0)
         self.node.declare_parameter("AeEnable", True)
         self.node.add_on_set_parameters_callback(self._on_set)
-        self.shown = [40] * LATE_PICTURES
+        self.shown, self.encoding = [40] * LATE_PICTURES, "mono8"
         self.image = self.node.create_publisher(Image, f"{self.name}/image", qos_profile_sensor_data)
         self.info = self.node.create_publisher(CameraInfo, f"{self.name}/camera_info", qos_profile_sensor_data)
         self.node.create_timer(0.02, self._publish)
@@ -60,7 +60,9 @@ class FakeCameraNode:
 
     def _publish(self) -> None:
         self.shown = [*self.shown[1:], self.value("focus")]
-        image = Image(height=6, width=8, encoding="mono8", step=8, data=[self.shown[0]] * 48)
+        image = Image(height=6, width=8, encoding=self.encoding, step=8, data=[self.shown[0]] * 48)
+        if self.encoding == "mono16":
+            image.width = 4
         info = CameraInfo(height=6, width=8, k=[10.0, 0.0, 3.5, 0.0, 10.0, 2.5, 0.0, 0.0, 1.0])
         image.header.stamp = info.header.stamp = self.node.get_clock().now().to_msg()
         self.info.publish(info)
@@ -131,6 +133,30 @@ def test_a_parameter_without_a_range_needs_one_given(node: FakeCameraNode):
     lens = ros_parameter.open_actuator(options(node, "unlimited", least=-1.0, most=3.0, nearer_is_higher=False))
     assert (lens.range.least, lens.range.most, lens.range.nearer_is_higher) == (-1.0, 3.0, False)
     lens.close()
+
+
+@pytest.mark.parametrize("lock", ["AeEnable=off", "AeEnable=1", "focus=1.7", "focus=near", "focus=true"])
+def test_a_lock_of_another_type_is_refused_and_the_others_are_given_back(node: FakeCameraNode, lock: str):
+    with pytest.raises(DeviceError, match="expected a value of type (bool|int), got"):
+        ros_parameter.open_actuator(options(node, locks=("LensPosition=2", lock)))
+    assert (node.value("LensPosition"), node.value("AeEnable"), node.value("focus")) == (1.0, True, 40)
+
+
+def test_a_signal_that_ends_ros_does_not_keep_the_camera_from_being_given_back(node: FakeCameraNode):
+    lens = ros_parameter.open_actuator(options(node, locks=("AeEnable=false",)))
+    lens.set_position(100)
+    lens._session._context.try_shutdown()  # as rclpy's handler of SIGINT does with all contexts
+    lens.close()
+    assert node.value("focus") == 40 and node.value("AeEnable") is True
+
+
+@pytest.mark.parametrize(("encoding", "transfer"), [("mono8", "srgb"), ("mono16", "linear")])
+def test_the_pictures_tell_their_transfer_function(node: FakeCameraNode, encoding: str, transfer: str):
+    node.encoding = encoding
+    camera = ros_topic_camera.open_camera(options(node))
+    images = [camera.next_image() for _ in range(20)]
+    assert images[-1].transfer == transfer
+    camera.close()
 
 
 def test_a_parameter_that_is_not_there_is_refused(node: FakeCameraNode):

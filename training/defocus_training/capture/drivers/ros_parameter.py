@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from defocus_depth.errors import ConfigError, DeviceError
+from defocus_depth.errors import ConfigError
 from defocus_depth.optics.focus_curve import FocusCurve
 from defocus_depth.ros.camera_client import RemoteParameters, RosSession
 
@@ -37,7 +37,7 @@ class RosParameterActuator:
                 self._parameters.set(name, value)
             whole = isinstance(self._parameters.get(options.parameter), int)
             self.range = _range(options, self._parameters.describe(options.parameter), whole, in_dioptres)
-        except (DeviceError, ConfigError):
+        except BaseException:
             self.close()
             raise
         ends = (self.range.least, self.range.most)

@@ -20,7 +20,7 @@ class RosTopicCamera:
         """The next picture. Raises DeviceError when none comes."""
         image = self._camera.next_image()
         self._size = (image.pixels.shape[1], image.pixels.shape[0])
-        return CapturedImage(image.pixels, image.stamp_ns, image.arrived_s)
+        return CapturedImage(image.pixels, image.stamp_ns, image.arrived_s, transfer=image.transfer)
 
     def intrinsics(self) -> CameraIntrinsics | None:
         """From camera_info; None where none came, or before the first picture."""
