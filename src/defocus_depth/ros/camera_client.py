@@ -22,7 +22,7 @@ from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..errors import DefocusDepthError, DeviceError
+from ..errors import DefocusDepthError, DeviceError, one_line
 from ..messages.camera_info import camera_model, is_calibrated
 from ..messages.decode import decode_compressed, decode_image
 from ..messages.lens_state import stamp_ns
@@ -86,8 +86,14 @@ class RosSession:
         """A service's answer.
 
         Raises:
-            DeviceError: nobody offers it, or no answer comes in time.
+            DeviceError: nobody offers it, no answer comes in time, or ROS has ended here.
         """
+        try:
+            return self._answer(kind, service, request)
+        except RuntimeError as error:  # of rclpy, once a signal has shut its contexts down
+            raise DeviceError(f"{service}: expected an answer, got: {one_line(error)}") from error
+
+    def _answer(self, kind: Any, service: str, request: Any) -> Any:
         client = self.node.create_client(kind, service)
         try:
             if not client.wait_for_service(self.timeout_s):
